@@ -1,0 +1,136 @@
+package segments
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// LineWidth is the width of one member in a set's bytes: 16 hex digits and a line feed.
+const LineWidth = Digits + 1
+
+// ShardLines is how many members one KV value holds at most: 17 bytes each stay below the 100 kB
+// that a value may have.
+const ShardLines = 5600
+
+// Set is a published segment: the fingerprints of its members, sorted, one per line, fixed width.
+// It is immutable and named by its content.
+type Set struct {
+	Digest string // first 32 hex digits of SHA-256(Data)
+	Count  int
+	Data   []byte
+}
+
+// NewSet makes the set of the given certnames; order and repetition do not matter.
+func NewSet(certnames []string) Set {
+	prints := make([]string, len(certnames))
+	for i, c := range certnames {
+		prints[i] = Fingerprint(c)
+	}
+	slices.Sort(prints)
+	prints = slices.Compact(prints)
+	data := make([]byte, 0, len(prints)*LineWidth)
+	for _, p := range prints {
+		data = append(data, p...)
+		data = append(data, '\n')
+	}
+	return Set{Digest: DigestOf(data), Count: len(prints), Data: data}
+}
+
+// DigestOf names the bytes of a set.
+func DigestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Shards cuts the set into pieces that fit into one KV value each. An empty set has one empty shard
+// so that it can be told from a missing one.
+func (s Set) Shards() [][]byte {
+	const size = ShardLines * LineWidth
+	shards := [][]byte{}
+	for rest := s.Data; len(rest) > 0; {
+		n := min(size, len(rest))
+		shards = append(shards, rest[:n])
+		rest = rest[n:]
+	}
+	if len(shards) == 0 {
+		shards = append(shards, []byte("\n"))
+	}
+	return shards
+}
+
+// JoinShards puts a set together again and checks it against the digest and count that the document
+// states. Every difference is an error: a torn set must not be taken for a small one.
+func JoinShards(digest string, count int, shards [][]byte) (Set, error) {
+	data := slices.Concat(shards...)
+	if string(data) == "\n" {
+		data = nil
+	}
+	if err := CheckSet(digest, count, data); err != nil {
+		return Set{}, err
+	}
+	return Set{Digest: digest, Count: count, Data: data}, nil
+}
+
+// CheckSet checks the shape, the order, the digest and the count of a set's bytes.
+func CheckSet(digest string, count int, data []byte) error {
+	if len(data)%LineWidth != 0 || len(data)/LineWidth != count {
+		return fmt.Errorf("set %s: %d bytes, expected %d members of %d bytes", digest, len(data), count, LineWidth)
+	}
+	if got := DigestOf(data); got != digest {
+		return fmt.Errorf("set %s: content has digest %s", digest, got)
+	}
+	for i := LineWidth; i < len(data); i += LineWidth {
+		if string(data[i-LineWidth:i-1]) >= string(data[i:i+Digits]) {
+			return fmt.Errorf("set %s: member %d is not in order", digest, i/LineWidth)
+		}
+	}
+	return nil
+}
+
+var errWidth = errors.New("not a whole number of lines")
+
+// Contains looks a fingerprint up in a set's bytes by binary search: about 20 reads in a set of a
+// million.
+func Contains(r io.ReaderAt, size int64, print string) (bool, error) {
+	if size%LineWidth != 0 {
+		return false, errWidth
+	}
+	var line [Digits]byte
+	lo, hi := int64(0), size/LineWidth
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if _, err := r.ReadAt(line[:], mid*LineWidth); err != nil {
+			return false, err
+		}
+		switch got := string(line[:]); {
+		case got == print:
+			return true, nil
+		case got < print:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return false, nil
+}
+
+// Added counts the members of next that prev does not have; both are a set's bytes.
+func Added(prev, next []byte) int {
+	n := 0
+	for len(next) >= LineWidth {
+		switch {
+		case len(prev) < LineWidth || string(next[:Digits]) < string(prev[:Digits]):
+			n++
+			next = next[LineWidth:]
+		case string(next[:Digits]) == string(prev[:Digits]):
+			next, prev = next[LineWidth:], prev[LineWidth:]
+		default:
+			prev = prev[LineWidth:]
+		}
+	}
+	return n
+}
