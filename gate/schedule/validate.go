@@ -1,0 +1,148 @@
+package schedule
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// Names is what a schedule may refer to.
+type Names struct {
+	Segments []string
+	Windows  []string
+}
+
+// Validate returns everything that makes the schedule impossible, joined, each
+// a *FieldError below path (for instance "schedules.careful"). It expects
+// defaults to be filled in: a stage without a size is an error.
+func (s Schedule) Validate(path string, known Names) error {
+	var f fields
+	if len(s.Stages) == 0 {
+		f.add(path+".stages", "expected at least one stage")
+	}
+	if s.Growth < 1 || math.IsNaN(s.Growth) || math.IsInf(s.Growth, 0) {
+		f.add(path+".growth", "expected a factor of at least 1, got %v", s.Growth)
+	}
+	if s.Holdback != nil && *s.Holdback >= Hundred {
+		f.add(path+".holdback", "is %s, which leaves nobody to have the change", *s.Holdback)
+	}
+	if s.Start != nil && s.Start.NotBefore.IsZero() {
+		f.add(path+".start.not_before", "expected a time such as 2027-01-31T08:00:00+01:00")
+	}
+	f.oneOf(path+".supersede", s.Supersede, SupersedeQueue, SupersedeTrain, SupersedeReplace)
+	for i, stage := range s.Stages {
+		stage.validate(&f, stagePath(path, i), known)
+		s.validateGrade(&f, stagePath(path, i), stage)
+	}
+	s.validateNames(&f, path)
+	s.validateOrder(&f, path)
+	s.validateDeadline(&f, path)
+	return f.err()
+}
+
+func (s Schedule) validateNames(f *fields, path string) {
+	first := map[string]int{}
+	for i, stage := range s.Stages {
+		if earlier, taken := first[stage.Name]; taken {
+			f.add(stagePath(path, i)+".name", "stage %q is already stages[%d]", stage.Name, earlier)
+			continue
+		}
+		first[stage.Name] = i
+	}
+}
+
+func (s Schedule) validateDeadline(f *fields, path string) {
+	s.Deadline.validate(f, path+".deadline")
+	var bakes time.Duration
+	for _, stage := range s.Stages {
+		if stage.Bake.Time > 0 {
+			bakes += time.Duration(stage.Bake.Time)
+		}
+	}
+	if after := time.Duration(s.Deadline.After); after > 0 && after <= bakes {
+		f.add(path+".deadline.after", "%s is not longer than the bakes of all stages together, %s",
+			s.Deadline.After, model.Duration(bakes))
+	}
+}
+
+// validateGrade refuses a certified pass where there is no control to compare
+// with: the whole of a segment, or the whole fleet without a holdback.
+func (s Schedule) validateGrade(f *fields, path string, stage Stage) {
+	if stage.Pass != PassCertified || stage.Nodes > 0 || stage.Percent < Hundred {
+		return
+	}
+	switch {
+	case stage.Segment != "":
+		f.add(path+".pass", "certified needs a random part of segment %q as control, and the stage takes all of it", stage.Segment)
+	case s.Holdback != nil && *s.Holdback == 0:
+		f.add(path+".pass", "certified needs a control, and the stage takes everyone with no holdback")
+	}
+}
+
+func (s Stage) validate(f *fields, path string, known Names) {
+	if !ValidName(s.Name) {
+		f.add(path+".name", "expected [a-z0-9][a-z0-9_-]* of at most %d characters, got %q", maxName, s.Name)
+	}
+	if s.Segment != "" && !slices.Contains(known.Segments, s.Segment) {
+		f.add(path+".segment", "segment %q is not known", s.Segment)
+	}
+	for i, window := range s.Windows {
+		if !slices.Contains(known.Windows, window) {
+			f.add(fmt.Sprintf("%s.windows[%d]", path, i), "window %q is not known", window)
+		}
+	}
+	s.validateSize(f, path)
+	s.Ramp.validate(f, path+".ramp")
+	if s.Bake.Time < 0 {
+		f.add(path+".bake.time", "expected no negative duration, got %s", time.Duration(s.Bake.Time))
+	}
+	if s.Bake.Runs < 1 {
+		f.add(path+".bake.runs", "expected at least 1 Puppet run, got %d", s.Bake.Runs)
+	}
+	f.oneOf(path+".pass", s.Pass, PassClean, PassCertified)
+	s.Deadline.validate(f, path+".deadline")
+	if s.Deadline.After > 0 && s.Deadline.After <= s.Bake.Time {
+		f.add(path+".deadline.after", "%s is not longer than the bake of %s", s.Deadline.After, s.Bake.Time)
+	}
+}
+
+func (s Stage) validateSize(f *fields, path string) {
+	switch {
+	case s.Nodes < 0:
+		f.add(path+".nodes", "expected at least 1 node, got %d", s.Nodes)
+	case s.Percent > Hundred:
+		f.add(path+".percent", "expected at most 100%%, got %s", s.Percent)
+	case s.Nodes > 0 && s.Percent > 0:
+		f.add(path+".percent", "expected exactly one of nodes and percent, got both")
+	case s.Nodes == 0 && s.Percent == 0:
+		f.add(path+".percent", "the stage would admit nobody")
+	}
+}
+
+func (r Ramp) validate(f *fields, path string) {
+	if r.InFlight.Nodes < 0 || r.InFlight.Percent > Hundred {
+		f.add(path+".in_flight", "expected a number of nodes or up to 100%%, got %s", r.InFlight)
+	}
+	if r.InFlight.Nodes == 0 && r.InFlight.Percent == 0 {
+		f.add(path+".in_flight", "the stage could never admit a node")
+	}
+}
+
+func (d Deadline) validate(f *fields, path string) {
+	if d.After <= 0 {
+		f.add(path+".after", "expected a duration above zero, got %s", time.Duration(d.After))
+	}
+	f.oneOf(path+".then", d.Then, ThenHold, ThenBackout)
+}
+
+func (f *fields) oneOf(path, got string, allowed ...string) {
+	if !slices.Contains(allowed, got) {
+		f.add(path, "expected one of %s, got %q", strings.Join(allowed, ", "), got)
+	}
+}
+
+func stagePath(path string, i int) string { return fmt.Sprintf("%s.stages[%d]", path, i) }
