@@ -1,0 +1,183 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/openinfrastructure/sluice/internal/store"
+)
+
+// Call is one request that is about to reach the store.
+type Call struct {
+	Method string     // Get, List, Watch, Txn, Campaign or Identity
+	Key    string     // key or prefix; "" for Txn and Identity
+	Ops    []store.Op // Txn only
+}
+
+// Fault is what happens to one request. The zero Fault is none.
+type Fault struct {
+	// Before fails the request and the store never sees it.
+	Before error
+	// After lets the store do it and loses the answer: the caller gets this error.
+	After error
+	// Hold keeps the request from the store until it is closed or the context of
+	// the request ends.
+	Hold <-chan struct{}
+}
+
+// Faults is a store between a caller and the real one that fails as a network
+// and its servers do. Without a plan it passes everything on.
+type Faults struct {
+	inner store.Store
+
+	mu     sync.Mutex
+	plan   func(Call) Fault
+	leases []store.Lease
+}
+
+// NewFaults wraps a store.
+func NewFaults(inner store.Store) *Faults { return &Faults{inner: inner} }
+
+// Plan decides the fate of every request from now on; nil ends all faults. It is
+// called by one goroutine at a time.
+func (f *Faults) Plan(plan func(Call) Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan = plan
+}
+
+// Once is a plan with one fault, for the next call of one method.
+func Once(method string, fault Fault) func(Call) Fault {
+	done := false
+	return func(c Call) Fault {
+		if done || c.Method != method {
+			return Fault{}
+		}
+		done = true
+		return fault
+	}
+}
+
+// LoseLeases takes the lock away from every lease given out so far, by deleting
+// its key below them. It returns when their Lost channels are closed.
+func (f *Faults) LoseLeases(ctx context.Context) error {
+	f.mu.Lock()
+	leases := f.leases
+	f.leases = nil
+	f.mu.Unlock()
+	for _, l := range leases {
+		check := l.Check()
+		err := f.inner.Txn(ctx, check, store.Delete(check.Key))
+		if errors.Is(err, store.ErrConflict) {
+			continue // released or lost before; somebody else may hold the key now
+		}
+		if err != nil {
+			return fmt.Errorf("lose lease of %q: %w", l.Who(), err)
+		}
+		select {
+		case <-l.Lost():
+		case <-ctx.Done():
+			return fmt.Errorf("lease of %q did not notice its loss: %w", l.Who(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+// do sends one request through its fault.
+func (f *Faults) do(ctx context.Context, call Call, request func() error) error {
+	f.mu.Lock()
+	var fault Fault
+	if f.plan != nil {
+		fault = f.plan(call)
+	}
+	f.mu.Unlock()
+	if fault.Hold != nil {
+		select {
+		case <-fault.Hold:
+		case <-ctx.Done():
+			return fmt.Errorf("%s %q: %w: %w", call.Method, call.Key, store.ErrUnavailable, ctx.Err())
+		}
+	}
+	if fault.Before != nil {
+		return fault.Before
+	}
+	err := request()
+	if fault.After != nil {
+		return fault.After
+	}
+	return err
+}
+
+// Get implements store.Store.
+func (f *Faults) Get(ctx context.Context, key string) (e store.Entry, err error) {
+	err = f.do(ctx, Call{Method: "Get", Key: key}, func() error {
+		e, err = f.inner.Get(ctx, key)
+		return err
+	})
+	if err != nil {
+		return store.Entry{}, err
+	}
+	return e, nil
+}
+
+// List implements store.Store.
+func (f *Faults) List(ctx context.Context, prefix string) (entries []store.Entry, index uint64, err error) {
+	err = f.do(ctx, Call{Method: "List", Key: prefix}, func() error {
+		entries, index, err = f.inner.List(ctx, prefix)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return entries, index, nil
+}
+
+// Watch implements store.Store.
+func (f *Faults) Watch(ctx context.Context, prefix string, since uint64) (index uint64, err error) {
+	err = f.do(ctx, Call{Method: "Watch", Key: prefix}, func() error {
+		index, err = f.inner.Watch(ctx, prefix, since)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return index, nil
+}
+
+// Txn implements store.Store.
+func (f *Faults) Txn(ctx context.Context, ops ...store.Op) error {
+	return f.do(ctx, Call{Method: "Txn", Ops: ops}, func() error { return f.inner.Txn(ctx, ops...) })
+}
+
+// Campaign implements store.Store. A lease whose answer was lost is released, as
+// the session of a process that never learned of it would be.
+func (f *Faults) Campaign(ctx context.Context, key, who string) (l store.Lease, err error) {
+	err = f.do(ctx, Call{Method: "Campaign", Key: key}, func() error {
+		l, err = f.inner.Campaign(ctx, key, who)
+		return err
+	})
+	if err != nil {
+		if l != nil {
+			_ = l.Release(context.WithoutCancel(ctx))
+		}
+		return nil, err
+	}
+	f.mu.Lock()
+	f.leases = append(f.leases, l)
+	f.mu.Unlock()
+	return l, nil
+}
+
+// Identity implements store.Store.
+func (f *Faults) Identity(ctx context.Context) (who string, err error) {
+	err = f.do(ctx, Call{Method: "Identity"}, func() error {
+		who, err = f.inner.Identity(ctx)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return who, nil
+}
