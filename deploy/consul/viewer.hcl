@@ -1,0 +1,4 @@
+# Dashboards and people who look.
+key_prefix "sluice/" {
+  policy = "read"
+}
