@@ -17,9 +17,11 @@ import "context"
 type Entry struct {
 	Key   string
 	Value []byte
-	// Version changes with every write of the key and is never 0 for a key that
-	// exists. It has an order inside one store only, and a restored backup may
-	// take it back: compare it for equality.
+	// Version changes whenever the value changes, and is never 0 for a key that
+	// exists. Writing the value that is already there is no change: it succeeds,
+	// keeps the version and wakes nobody (Consul does it so), hence two writers with
+	// equal bytes both win a CAS. Compare versions for equality only: a restored
+	// backup takes them back.
 	Version uint64
 }
 
@@ -32,6 +34,8 @@ type Store interface {
 	// List reads everything below prefix, consistently, sorted by key. No entry is
 	// no error. The index, at least 1, is the one to hand to Watch. A list that
 	// the store's access rules have cut short is ErrForbidden, never a shorter list.
+	// A key that CheckKey refuses, written by hand, is listed all the same: it may
+	// be somebody's misspelt stop.
 	List(ctx context.Context, prefix string) ([]Entry, uint64, error)
 
 	// Watch blocks until something below prefix may have changed since the index

@@ -76,6 +76,9 @@ func (s *state) apply(op store.Op) {
 
 // put writes a key at the current index; the caller holds mu and wakes.
 func (s *state) put(key string, value []byte, lease string) {
+	if old, exists := s.data[key]; exists && old.lease == lease && bytes.Equal(old.value, value) {
+		return
+	}
 	s.data[key] = item{value: bytes.Clone(value), version: s.index, lease: lease}
 	s.touched[key] = s.index
 }

@@ -19,8 +19,13 @@ func testGetSet(t *testing.T, s store.Store) {
 	txn(t, s, store.Set("flags/ntp/pause", []byte("true")))
 	first := get(t, s, "flags/ntp/pause")
 	txn(t, s, store.Set("flags/ntp/pause", []byte("true")))
+	if again := get(t, s, "flags/ntp/pause"); again.Version != first.Version {
+		t.Errorf("version %d became %d by a write of the same value", first.Version, again.Version)
+	}
+	txn(t, s, store.Set("flags/ntp/pause", []byte("false")))
+	txn(t, s, store.Set("flags/ntp/pause", []byte("true")))
 	if again := get(t, s, "flags/ntp/pause"); again.Version == first.Version {
-		t.Errorf("version %d stayed after a write of the same value", again.Version)
+		t.Errorf("version %d came back with the value", first.Version)
 	}
 	txn(t, s, store.Set("flags/ntp/pause", nil))
 	wantValue(t, s, "flags/ntp/pause", "") // empty is not absent
