@@ -90,14 +90,12 @@ func candidate(prev State, in Input) (*segments.Document, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if prev.Digest == digest {
-		return &doc, digest, nil
-	}
-	if prev.Published.Epoch != "" {
+	if prev.Published.Epoch != "" && prev.Digest != digest {
 		if err := follows(prev.Published, doc); err != nil {
 			return nil, "", err
 		}
 	}
+	// Asked for the document in force as well: a set that the disk lost is fetched again.
 	for set, count := range doc.Sets {
 		if _, err := in.Set(set, count); err != nil {
 			return nil, "", fmt.Errorf("generation %d: %w", doc.Generation, err)

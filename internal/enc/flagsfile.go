@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // flagsEnd closes the rendered flags, so that a torn file can be told from a short one.
@@ -51,3 +53,6 @@ func decodeFlag(line []byte) (key, value string, err error) {
 	}
 	return key, value, nil
 }
+
+// SortedKeys are the keys of a map in order, for everything that a person or a digest sees.
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

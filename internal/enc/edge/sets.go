@@ -1,0 +1,90 @@
+package edge
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/openinfrastructure/sluice/internal/enc"
+	"github.com/openinfrastructure/sluice/internal/enc/lookup"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// setCache gives the bytes of sets: from the state directory, or from the store, checked either way. It
+// opens the store once, when it is first needed.
+type setCache struct {
+	edge  *Edge
+	ctx   context.Context
+	store store.Store
+	err   error
+	tried bool
+}
+
+func (c *setCache) open() (store.Store, error) {
+	if !c.tried {
+		c.tried = true
+		c.store, c.err = c.edge.Store()
+	}
+	return c.store, c.err
+}
+
+func (c *setCache) get(digest string, count int) ([]byte, error) {
+	path := filepath.Join(c.edge.Config.StateDir, lookup.SetsDir, digest)
+	if data, err := os.ReadFile(path); err == nil && segments.CheckSet(digest, count, data) == nil {
+		return data, nil
+	}
+	s, err := c.open()
+	if err != nil {
+		return nil, fmt.Errorf("set %s is not here and the store cannot be reached: %w", digest, err)
+	}
+	set, err := FetchSet(c.ctx, s, digest, count)
+	if err != nil {
+		return nil, err
+	}
+	if err := renameio.WriteFile(path, set.Data, 0o644); err != nil {
+		return nil, err
+	}
+	return set.Data, nil
+}
+
+// FetchSet reads a published set from the store and checks it.
+func FetchSet(ctx context.Context, s store.Store, digest string, count int) (segments.Set, error) {
+	shards := make([][]byte, 0, count/segments.ShardLines+1)
+	for n := range max(1, (count+segments.ShardLines-1)/segments.ShardLines) {
+		entry, err := s.Get(ctx, SetKey(digest, n))
+		if err != nil {
+			return segments.Set{}, fmt.Errorf("set %s: %w", digest, err)
+		}
+		shards = append(shards, entry.Value)
+	}
+	return segments.JoinShards(digest, count, shards)
+}
+
+// SetKey is the key of shard n of a set.
+func SetKey(digest string, n int) string { return fmt.Sprintf("enc/sets/%s/%05d", digest, n) }
+
+// dropSets removes sets that no document names any more; an hour later, since a lookup may have read the
+// document before.
+func (e *Edge) dropSets(prev, next enc.State) {
+	dir := filepath.Join(e.Config.StateDir, lookup.SetsDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	used := func(digest string) bool {
+		return slices.ContainsFunc([]segments.Document{prev.Published, prev.Effective, next.Published, next.Effective},
+			func(d segments.Document) bool { _, ok := d.Sets[digest]; return ok })
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && !used(entry.Name()) && time.Since(info.ModTime()) > time.Hour {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+}
