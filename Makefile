@@ -1,0 +1,49 @@
+# Each target is one command that can be typed as well. make help lists them.
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILDINFO := github.com/prometheus/common/version
+LDFLAGS := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(REVISION)
+FUZZTIME ?= 10s
+BENCH ?= .
+PACKAGES ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help build tools test unit e2e lint bench fuzz stats clean image
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## static programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+tools: ## install what the tests need: Debian packages (as root), consul, consul-template, the JVMs' class cache
+	@tools/setup.sh
+
+test: tools ## vet and all tests with the race detector, the core scenarios on the real stack included (as root)
+	go vet $(PACKAGES)
+	go test -race -shuffle=on -timeout 40m $(PACKAGES)
+
+unit: ## the tests that need neither root nor a component
+	go test -race -shuffle=on $$(go list $(PACKAGES) | grep -v -e /internal/e2e -e /internal/store)
+
+e2e: tools ## every scenario on the real stack (as root)
+	SLUICE_E2E=all go test -count=1 -v -timeout 80m ./internal/e2e
+
+lint: ## gofmt, go vet, staticcheck, shell syntax
+	@tools/lint.sh $(PACKAGES)
+
+bench: ## benchmarks; BENCH=regexp
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
+
+stats: ## measure the judge's error rates at length (SLUICE_STATS=all)
+	SLUICE_STATS=all go test -count=1 -v -timeout 60m ./analyzer/...
+
+image: ## container image
+	docker build --build-arg VERSION=$(VERSION) -t sluice:$(VERSION) .
+
+clean: ## remove bin/
+	rm -rf bin
