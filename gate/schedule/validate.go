@@ -10,6 +10,12 @@ import (
 	"github.com/prometheus/common/model"
 )
 
+const (
+	maxStages = 100
+	// maxWait keeps a sum of waits far from overflow; nobody waits longer.
+	maxWait = 366 * 24 * time.Hour
+)
+
 // Names is what a schedule may refer to.
 type Names struct {
 	Segments []string
@@ -21,8 +27,9 @@ type Names struct {
 // defaults to be filled in: a stage without a size is an error.
 func (s Schedule) Validate(path string, known Names) error {
 	var f fields
-	if len(s.Stages) == 0 {
-		f.add(path+".stages", "expected at least one stage")
+	if len(s.Stages) == 0 || len(s.Stages) > maxStages {
+		f.add(path+".stages", "expected 1 to %d stages, got %d", maxStages, len(s.Stages))
+		return f.err()
 	}
 	if s.Growth < 1 || math.IsNaN(s.Growth) || math.IsInf(s.Growth, 0) {
 		f.add(path+".growth", "expected a factor of at least 1, got %v", s.Growth)
@@ -59,9 +66,10 @@ func (s Schedule) validateDeadline(f *fields, path string) {
 	s.Deadline.validate(f, path+".deadline")
 	var bakes time.Duration
 	for _, stage := range s.Stages {
-		if stage.Bake.Time > 0 {
-			bakes += time.Duration(stage.Bake.Time)
+		if stage.Bake.Time < 0 || stage.Bake.Time > model.Duration(maxWait) || stage.Deadline.After <= stage.Bake.Time {
+			return // the stage says so itself
 		}
+		bakes += time.Duration(stage.Bake.Time)
 	}
 	if after := time.Duration(s.Deadline.After); after > 0 && after <= bakes {
 		f.add(path+".deadline.after", "%s is not longer than the bakes of all stages together, %s",
@@ -97,14 +105,12 @@ func (s Stage) validate(f *fields, path string, known Names) {
 	}
 	s.validateSize(f, path)
 	s.Ramp.validate(f, path+".ramp")
-	if s.Bake.Time < 0 {
-		f.add(path+".bake.time", "expected no negative duration, got %s", time.Duration(s.Bake.Time))
-	}
-	if s.Bake.Runs < 1 {
-		f.add(path+".bake.runs", "expected at least 1 Puppet run, got %d", s.Bake.Runs)
-	}
+	s.Bake.validate(f, path+".bake")
 	f.oneOf(path+".pass", s.Pass, PassClean, PassCertified)
 	s.Deadline.validate(f, path+".deadline")
+	if s.Deadline.After > model.Duration(maxWait) {
+		f.add(path+".deadline.after", "expected at most %s, got %s", model.Duration(maxWait), s.Deadline.After)
+	}
 	if s.Deadline.After > 0 && s.Deadline.After <= s.Bake.Time {
 		f.add(path+".deadline.after", "%s is not longer than the bake of %s", s.Deadline.After, s.Bake.Time)
 	}
@@ -119,7 +125,7 @@ func (s Stage) validateSize(f *fields, path string) {
 	case s.Nodes > 0 && s.Percent > 0:
 		f.add(path+".percent", "expected exactly one of nodes and percent, got both")
 	case s.Nodes == 0 && s.Percent == 0:
-		f.add(path+".percent", "the stage would admit nobody")
+		f.add(path+".percent", "neither nodes nor percent is above zero: the stage would admit nobody")
 	}
 }
 
@@ -129,6 +135,15 @@ func (r Ramp) validate(f *fields, path string) {
 	}
 	if r.InFlight.Nodes == 0 && r.InFlight.Percent == 0 {
 		f.add(path+".in_flight", "the stage could never admit a node")
+	}
+}
+
+func (b Bake) validate(f *fields, path string) {
+	if b.Time < 0 || b.Time > model.Duration(maxWait) {
+		f.add(path+".time", "expected a duration from 0s to %s, got %s", model.Duration(maxWait), time.Duration(b.Time))
+	}
+	if b.Runs < 1 {
+		f.add(path+".runs", "expected at least 1 Puppet run, got %d", b.Runs)
 	}
 }
 

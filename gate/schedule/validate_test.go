@@ -76,7 +76,12 @@ func TestValidate(t *testing.T) {
 		change func(s *Schedule)
 		want   string
 	}{
-		{func(s *Schedule) { *s = Schedule{} }, "s.stages: expected at least one stage"},
+		{func(s *Schedule) { *s = Schedule{} }, "s.stages: expected 1 to 100 stages, got 0"},
+		{func(s *Schedule) { s.Stages = make([]Stage, 101) }, "s.stages: expected 1 to 100 stages, got 101"},
+		{func(s *Schedule) { s.Stages[1].Bake.Time = math.MaxInt64 },
+			"s.stages[1].bake.time: expected a duration from 0s to 366d, got 2562047h47m16.854775807s"},
+		{func(s *Schedule) { s.Stages[1].Deadline.After = model.Duration(367 * 24 * time.Hour) },
+			"s.stages[1].deadline.after: expected at most 366d, got 367d"},
 		{func(s *Schedule) { s.Growth = 0.5 }, "s.growth: expected a factor of at least 1, got 0.5"},
 		{func(s *Schedule) { s.Growth = math.NaN() }, "s.growth: expected a factor of at least 1, got NaN"},
 		{func(s *Schedule) { s.Growth = math.Inf(1) }, "s.growth: expected a factor of at least 1, got +Inf"},
@@ -91,7 +96,7 @@ func TestValidate(t *testing.T) {
 		{func(s *Schedule) { s.Stages[1].Name = "One" }, `s.stages[1].name: expected [a-z0-9][a-z0-9_-]* of at most 63 characters, got "One"`},
 		{func(s *Schedule) { s.Stages[1].Name = "one\n" }, `s.stages[1].name: expected [a-z0-9][a-z0-9_-]* of at most 63 characters, got "one\n"`},
 		{func(s *Schedule) { s.Stages[1].Nodes = 5 }, "s.stages[1].percent: expected exactly one of nodes and percent, got both"},
-		{func(s *Schedule) { s.Stages[1].Percent = 0 }, "s.stages[1].percent: the stage would admit nobody"},
+		{func(s *Schedule) { s.Stages[1].Percent = 0 }, "s.stages[1].percent: neither nodes nor percent is above zero: the stage would admit nobody"},
 		{func(s *Schedule) { s.Stages[1].Percent = Hundred + 1 }, "s.stages[1].percent: expected at most 100%, got 100.0000001%"},
 		{func(s *Schedule) { s.Stages[0].Nodes = -1 }, "s.stages[0].nodes: expected at least 1 node, got -1"},
 		{func(s *Schedule) { s.Stages[0].Segment = "fra2" }, `s.stages[0].segment: segment "fra2" is not known`},
@@ -99,7 +104,7 @@ func TestValidate(t *testing.T) {
 		{func(s *Schedule) { s.Stages[1].Ramp = Ramp{} }, "s.stages[1].ramp.in_flight: the stage could never admit a node"},
 		{func(s *Schedule) { s.Stages[1].Ramp.InFlight.Nodes = -2 },
 			"s.stages[1].ramp.in_flight: expected a number of nodes or up to 100%, got max(-2, 2%)"},
-		{func(s *Schedule) { s.Stages[1].Bake.Time = -1 }, "s.stages[1].bake.time: expected no negative duration, got -1ns"},
+		{func(s *Schedule) { s.Stages[1].Bake.Time = -1 }, "s.stages[1].bake.time: expected a duration from 0s to 366d, got -1ns"},
 		{func(s *Schedule) { s.Stages[1].Bake.Runs = 0 }, "s.stages[1].bake.runs: expected at least 1 Puppet run, got 0"},
 		{func(s *Schedule) { s.Stages[1].Pass = "green" }, `s.stages[1].pass: expected one of clean, certified, got "green"`},
 		{func(s *Schedule) { s.Stages[1].Deadline.After = -1 }, "s.stages[1].deadline.after: expected a duration above zero, got -1ns"},
@@ -173,7 +178,7 @@ func TestMissingJSONIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := s.Validate("s", known)
-	if err == nil || !strings.Contains(err.Error(), "s.stages[0].percent: the stage would admit nobody") {
+	if err == nil || !strings.Contains(err.Error(), "s.stages[0].percent: neither nodes nor percent is above zero: the stage would admit nobody") {
 		t.Errorf("a stage without a size gives %v", err)
 	}
 }

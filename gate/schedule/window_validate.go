@@ -15,18 +15,19 @@ func (w Window) Validate(path string) error {
 		f.add(path, "expected times, weekdays, days_of_month, months or years, or a list of time_intervals")
 	}
 	if written(w.TimeInterval) {
-		w.validateInterval(&f, path, w.TimeInterval)
+		w.validateInterval(&f, path, path+".time_zone", w.TimeInterval)
 	}
 	for i, interval := range w.Intervals {
-		w.validateInterval(&f, fmt.Sprintf("%s.time_intervals[%d]", path, i), interval)
+		at := fmt.Sprintf("%s.time_intervals[%d]", path, i)
+		w.validateInterval(&f, at, at+".location", interval)
 	}
 	return f.err()
 }
 
-func (w Window) validateInterval(f *fields, path string, interval timeinterval.TimeInterval) {
+func (w Window) validateInterval(f *fields, path, zonePath string, interval timeinterval.TimeInterval) {
 	validateZone(f, path+".location", interval.Location)
 	if w.zone(interval) == nil {
-		f.add(path, "expected time_zone with an IANA zone such as Europe/Berlin")
+		f.add(zonePath, "expected an IANA zone such as Europe/Berlin")
 	}
 	if unlimited(interval) {
 		f.add(path, "expected times, weekdays, days_of_month, months or years: it would contain every moment")

@@ -1,0 +1,142 @@
+// Package config reads the configuration of sluiced: strict YAML, in which an
+// unknown key, a key given twice or a value of the wrong type is an error with
+// its file, line and path, and all errors are told at once. Secrets are never
+// in it, only the names of files that hold them.
+package config
+
+import (
+	"github.com/prometheus/common/model"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+// Config is a checked configuration with every default filled in. Paths of
+// files are absolute or relative to the working directory: Parse resolves them
+// against the directory of the configuration file.
+type Config struct {
+	Store    Store    `yaml:"store"`
+	PuppetDB PuppetDB `yaml:"puppetdb"`
+	// Prometheus is nil where there is none; then no policy has SLIs.
+	Prometheus *Prometheus `yaml:"prometheus,omitempty"`
+	// ENC is the site's own classifier, nil where there is none.
+	ENC *ENC `yaml:"enc,omitempty"`
+	// Tracks by name; names match \A\w+\z because environments begin with them.
+	Tracks map[string]Track `yaml:"tracks"`
+	// Segments, Windows, Schedules and Policies by name, see
+	// schedule.ValidName. There is always a policy called "default".
+	Segments  map[string]Segment           `yaml:"segments,omitempty"`
+	Windows   map[string]schedule.Window   `yaml:"windows,omitempty"`
+	Schedules map[string]schedule.Schedule `yaml:"schedules"`
+	Policies  map[string]analyzer.Policy   `yaml:"policies,omitempty"`
+	Edges     Edges                        `yaml:"edges"`
+	// Grafana is nil where no annotations are wanted.
+	Grafana    *Grafana   `yaml:"grafana,omitempty"`
+	Webhooks   []Webhook  `yaml:"webhooks,omitempty"`
+	Web        Web        `yaml:"web"`
+	Controller Controller `yaml:"controller"`
+}
+
+// Store is where flags and state live.
+type Store struct {
+	Consul Consul `yaml:"consul"`
+}
+
+// Consul is the key-value store. Whatever is not set here comes from the
+// environment variables that the consul command takes.
+type Consul struct {
+	// Address is host:port or a URL; "" is CONSUL_HTTP_ADDR.
+	Address string `yaml:"address,omitempty"`
+	// Prefix of every key, ending in a slash; default "sluice/".
+	Prefix string `yaml:"prefix"`
+	// TokenFile holds the ACL token of sluiced.
+	TokenFile string `yaml:"token_file,omitempty"`
+}
+
+// PuppetDB is where reports, facts and nodes come from.
+type PuppetDB struct {
+	URL string `yaml:"url"`
+	// CA, Cert and Key are PEM files of the Puppet CA.
+	CA   string `yaml:"ca,omitempty"`
+	Cert string `yaml:"cert,omitempty"`
+	Key  string `yaml:"key,omitempty"`
+	// TokenFile holds a token to send besides, or instead.
+	TokenFile string `yaml:"token_file,omitempty"`
+	// PollInterval is the time between two looks at new reports; default 30s.
+	PollInterval model.Duration `yaml:"poll_interval"`
+	// MaxQueueDepth and MaxLag close the sources gate when PuppetDB has more
+	// commands waiting (default 1000) or is further behind (default 10m).
+	MaxQueueDepth int            `yaml:"max_queue_depth"`
+	MaxLag        model.Duration `yaml:"max_lag"`
+}
+
+// Prometheus answers the queries of SLIs.
+type Prometheus struct {
+	URL string `yaml:"url"`
+}
+
+// ENC is a command that prints a node's classification when its certname is
+// added as the last argument.
+type ENC struct {
+	// Command is an absolute path with arguments, divided at blanks; no shell
+	// reads it.
+	Command string `yaml:"command"`
+	// Timeout of one call; default 10s.
+	Timeout model.Duration `yaml:"timeout"`
+	// Concurrency is how many calls may run at once; default 4.
+	Concurrency int `yaml:"concurrency"`
+	// Refresh is the time after which a node is asked about again; default 10m.
+	Refresh model.Duration `yaml:"refresh"`
+}
+
+// Track is a line of environments that succeed each other.
+type Track struct{}
+
+// Segment is a named part of the fleet. Exactly one of Selector, PQL and
+// Certnames is set.
+type Segment struct {
+	Selector  string   `yaml:"selector,omitempty"`
+	PQL       string   `yaml:"pql,omitempty"`
+	Certnames []string `yaml:"certnames,omitempty"`
+	// Percent cuts the segment to a part of itself; nil is all of it.
+	Percent *schedule.Percent `yaml:"percent,omitempty"`
+}
+
+// Edges says which puppetservers count.
+type Edges struct {
+	// Live is how long an edge counts as live after its last word; default 5m.
+	Live model.Duration `yaml:"live"`
+	// MaxAge is how long a live edge may stay behind the newest document
+	// before the edges gate closes; default 60s, at most Live.
+	MaxAge model.Duration `yaml:"max_age"`
+}
+
+// Grafana gets annotations.
+type Grafana struct {
+	URL          string   `yaml:"url"`
+	TokenFile    string   `yaml:"token_file"`
+	DashboardUID string   `yaml:"dashboard_uid,omitempty"`
+	Tags         []string `yaml:"tags,omitempty"`
+}
+
+// Webhook gets every event as JSON.
+type Webhook struct {
+	// URL may hold a secret in its path, so String masks it.
+	URL       string `yaml:"url"`
+	TokenFile string `yaml:"token_file,omitempty"`
+	// Timeout of one attempt; default 10s.
+	Timeout model.Duration `yaml:"timeout"`
+}
+
+// Web is where sluiced listens.
+type Web struct {
+	ListenAddress string `yaml:"listen_address"` // default 127.0.0.1:9631
+}
+
+// Controller drives the gates.
+type Controller struct {
+	// Interval is the longest time between two looks at the gates; default 10s.
+	Interval model.Duration `yaml:"interval"`
+	// StateDir keeps the audit chain and evidence; default /var/lib/sluice.
+	StateDir string `yaml:"state_dir"`
+}
