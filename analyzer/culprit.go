@@ -1,0 +1,91 @@
+package analyzer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// group is the same failure on all the nodes that show it.
+type group struct {
+	key       string
+	nodes     []string
+	incidents []incident
+}
+
+// grouped joins incidents by their first key, most nodes first, then by key.
+func grouped(all []incident, keep func(incident) bool) []group {
+	at := map[string]int{}
+	var out []group
+	for _, i := range all {
+		if !keep(i) {
+			continue
+		}
+		key := i.index()[0]
+		n, ok := at[key]
+		if !ok {
+			n = len(out)
+			at[key] = n
+			out = append(out, group{key: key})
+		}
+		g := &out[n]
+		g.incidents = append(g.incidents, i)
+		if !slices.Contains(g.nodes[max(0, len(g.nodes)-1):], i.node) {
+			g.nodes = append(g.nodes, i.node) // incidents come sorted by node
+		}
+	}
+	slices.SortFunc(out, func(a, b group) int {
+		return cmp.Or(cmp.Compare(len(b.nodes), len(a.nodes)), strings.Compare(a.key, b.key))
+	})
+	return out
+}
+
+// culprit names the new failure that most admitted nodes show, nil if there is none. A
+// failure that decides goes before one that was only seen once.
+func culprit(all []incident) *Culprit {
+	found := grouped(all, incident.decisive)
+	if len(found) == 0 {
+		found = grouped(all, func(i incident) bool { return i.origin == isNew })
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	// Where it says what failed it beats a report without detail, however often that came.
+	best := found[0]
+	for _, g := range found {
+		if g.incidents[0].known() {
+			best = g
+			break
+		}
+	}
+	f := best.incidents[0].Failure
+	return &Culprit{
+		Kind: f.Kind, Resource: f.Resource, File: f.File, Line: f.Line, Message: f.Message,
+		Nodes: best.nodes[:min(len(best.nodes), maxNames)], Count: len(best.nodes),
+	}
+}
+
+func (c *Culprit) describe() string {
+	f := Failure{Kind: c.Kind, Resource: c.Resource, File: c.File, Line: c.Line, Message: c.Message}
+	return fmt.Sprintf("%s on %s", f.describe(), count(c.Count, "node"))
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// names joins the first few of total node names for a sentence.
+func names(nodes []string, total int) string {
+	const most = 5
+	shown := nodes[:min(len(nodes), most)]
+	out := strings.Join(shown, ", ")
+	if more := total - len(shown); more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}

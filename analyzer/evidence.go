@@ -1,0 +1,106 @@
+package analyzer
+
+import "time"
+
+// Kinds of change, as in Evidence.Kind.
+const (
+	KindEnvironment = "environment"
+	KindParameters  = "parameters"
+)
+
+// Node is one eligible node of the rollout and the cohort it is in.
+type Node struct {
+	Certname string `json:"certname"`
+	// AdmittedAt is when the admission was accepted; zero for a control.
+	AdmittedAt time.Time `json:"admitted_at"`
+	// Stage is the index of the stage that admitted the node, -1 for a control.
+	Stage   int    `json:"stage"`
+	Stratum string `json:"stratum"`
+}
+
+// Admitted reports whether the node may have the change.
+func (n Node) Admitted() bool { return !n.AdmittedAt.IsZero() }
+
+// Sources says how far the evidence can be trusted to be complete.
+type Sources struct {
+	// Fresh: every source answered lately and none has a backlog.
+	Fresh bool `json:"fresh"`
+	// Reasons says why not.
+	Reasons []string `json:"reasons,omitempty"`
+	// Through: reports are complete up to here; zero means not known.
+	Through time.Time `json:"through"`
+	// Lag is how long a report takes from the agent to us now.
+	Lag time.Duration `json:"lag"`
+}
+
+// SLISample holds one value per node of one indicator at the time of the evidence.
+type SLISample struct {
+	Name string `json:"name"`
+	// Canary and Control map certname to value.
+	Canary  map[string]float64 `json:"canary,omitempty"`
+	Control map[string]float64 `json:"control,omitempty"`
+	// Aggregate is one value for all canaries; nil where the query gives none.
+	Aggregate *float64 `json:"aggregate,omitempty"`
+	// Err says why there is no data.
+	Err string `json:"err,omitempty"`
+}
+
+// Evidence is everything that Judge looks at. Canonical stores it, and judging what
+// was stored gives the same verdict.
+type Evidence struct {
+	Rollout    string `json:"rollout"`
+	Stage      string `json:"stage"`
+	StageIndex int    `json:"stage_index"`
+	// Kind is environment or parameters.
+	Kind string `json:"kind"`
+	// Candidate and Baseline name environments; both may be empty for parameters.
+	Candidate    string        `json:"candidate"`
+	Baseline     string        `json:"baseline"`
+	StageStarted time.Time     `json:"stage_started"`
+	Bake         time.Duration `json:"bake"`
+	// Nodes are the admitted nodes of all stages so far, and the controls.
+	Nodes []Node `json:"nodes,omitempty"`
+	// Runs reach back the longer of the lookback and a day before the first admission. Runs
+	// of certnames that Nodes does not list only show what fails without the change.
+	Runs    []Run       `json:"runs,omitempty"`
+	SLIs    []SLISample `json:"slis,omitempty"`
+	Sources Sources     `json:"sources"`
+	// Now is when the evidence was taken.
+	Now time.Time `json:"now"`
+}
+
+// classify reads a run of a node. A parameters change has no environment of its own, so
+// there any fresh run can prove exposure; the caller asks when it began.
+func (e Evidence) classify(r Run) Classification {
+	if e.Kind == KindParameters {
+		return r.Classify(r.Environment)
+	}
+	return r.Classify(e.Candidate)
+}
+
+// problems lists what makes the evidence unfit to be judged at all.
+func (e Evidence) problems() []string {
+	var out []string
+	add := func(bad bool, sentence string) {
+		if bad {
+			out = append(out, sentence)
+		}
+	}
+	add(e.Kind != KindEnvironment && e.Kind != KindParameters, "the evidence's kind is "+quote(e.Kind)+", expected environment or parameters")
+	add(e.Kind == KindEnvironment && e.Candidate == "", "the evidence names no candidate environment")
+	add(e.Kind == KindEnvironment && e.Candidate != "" && e.Candidate == e.Baseline, "candidate and baseline are the same environment "+quote(e.Candidate))
+	add(e.Now.IsZero(), "the evidence has no time of its own")
+	add(e.StageStarted.IsZero(), "the evidence does not say when the stage started")
+	add(e.Bake < 0, "the evidence's bake time is negative")
+	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
+	for i, n := range e.Nodes {
+		add(n.Certname == "", "a node of the evidence has no certname")
+		add(i > 0 && n.Certname == e.Nodes[i-1].Certname, "the evidence lists node "+n.Certname+" twice")
+		add(n.Admitted() != (n.Stage >= 0), "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
+		add(n.Stage > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
+	}
+	for i, s := range e.SLIs {
+		add(i > 0 && s.Name == e.SLIs[i-1].Name, "the evidence has sli "+s.Name+" twice")
+	}
+	return out
+}

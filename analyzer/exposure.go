@@ -1,0 +1,74 @@
+package analyzer
+
+import "time"
+
+// NodeState is what the evidence says of one node.
+type NodeState struct {
+	Admitted   bool      `json:"admitted"`
+	AdmittedAt time.Time `json:"admitted_at"`
+	// Stage is the index of the stage that admitted the node, -1 for a control.
+	Stage int `json:"stage"`
+	// Exposed: the node applied the candidate since its admission and has not left it again.
+	Exposed bool `json:"exposed"`
+	// Runs counts the runs of the candidate since then.
+	Runs         int       `json:"runs"`
+	FirstExposed time.Time `json:"first_exposed"`
+	// LastRun is when the last run came in, Outcome how it ended; empty without any run.
+	// For an admitted node Outcome is of the runs since its admission only.
+	LastRun time.Time `json:"last_run"`
+	Outcome Outcome   `json:"outcome"`
+	// Due is when the node is overdue unless it reports before; zero if it never reported.
+	Due time.Time `json:"due"`
+	// Silent: Due has passed, and the node was alive before. SilentSince is Due then.
+	Silent      bool      `json:"silent"`
+	SilentSince time.Time `json:"silent_since"`
+	// Excluded: not at risk, for the reason in Why; the node is in no denominator.
+	Excluded bool   `json:"excluded"`
+	Why      string `json:"why,omitempty"`
+}
+
+// Exposure returns the state of every node under the default policy.
+func Exposure(e Evidence) map[string]NodeState { return DefaultPolicy().Exposure(e) }
+
+// Exposure returns the state of every node of the evidence by certname, as Judge sees it.
+func (p Policy) Exposure(e Evidence) map[string]NodeState {
+	c := newCohorts(p, e.normalized())
+	out := make(map[string]NodeState, len(e.Nodes))
+	for _, list := range [][]*history{c.canaries, c.controls} {
+		for _, h := range list {
+			out[h.Certname] = h.state
+		}
+	}
+	return out
+}
+
+func (c *cohorts) stateOf(h *history) NodeState {
+	s := NodeState{Admitted: h.Admitted(), AdmittedAt: h.AdmittedAt, Stage: h.Stage}
+	c.expose(&s, h)
+	said := h.after
+	if !h.Admitted() {
+		said = h.before
+	}
+	if len(said) > 0 {
+		s.Outcome = said[len(said)-1].Outcome
+	}
+	c.silence(&s, h)
+	return s
+}
+
+// expose counts candidate runs. A later healthy run of something else takes the node out
+// again: it does not run the candidate now, whatever it did before.
+func (c *cohorts) expose(s *NodeState, h *history) {
+	for _, o := range h.after {
+		switch {
+		case o.Exposed && o.surelySince(h.AdmittedAt):
+			if s.Runs == 0 {
+				s.FirstExposed = o.at()
+			}
+			s.Runs++
+		case o.Outcome == NotExposed && o.fresh():
+			s.Runs, s.FirstExposed = 0, time.Time{}
+		}
+	}
+	s.Exposed = s.Runs > 0
+}

@@ -1,0 +1,258 @@
+package analyzer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/openinfrastructure/sluice/analyzer/stats"
+)
+
+// sliResult is a check with the road by which it fails, if it does.
+type sliResult struct {
+	Check
+	required bool
+	road     string
+}
+
+// slis runs the checks of the policy. A sample that no check asks for is not looked at.
+func (c *cohorts) slis() []sliResult {
+	out := make([]sliResult, 0, len(c.policy.SLIs))
+	for _, p := range c.policy.SLIs {
+		r := c.sli(p)
+		r.Name, r.required = "sli:"+p.Name, p.Required
+		out = append(out, r)
+	}
+	return out
+}
+
+func (c *cohorts) sli(p SLIPolicy) sliResult {
+	at := slices.IndexFunc(c.evidence.SLIs, func(s SLISample) bool { return s.Name == p.Name })
+	if at < 0 {
+		return unknown("there is no sample")
+	}
+	s := c.evidence.SLIs[at]
+	if s.Err != "" {
+		return unknown("no data: " + s.Err)
+	}
+	a := c.arms(s)
+	r := a.limit(p, s.Aggregate)
+	if r.Result == Inconclusive && r.Reason == "" {
+		r = a.compare(p, c.policy.Coverage)
+	}
+	r.Canary, r.CanaryTotal = len(a.canary), a.exposed
+	r.Control, r.ControlTotal = len(a.control), a.controls
+	r.Effect, r.Low, r.High, r.P = bounded(r.Effect), bounded(r.Low), bounded(r.High), bounded(r.P)
+	return r
+}
+
+func unknown(reason string) sliResult {
+	return sliResult{Check: Check{Reason: reason, P: 1, RulesOut: 1}}
+}
+
+// bounded makes an unbounded interval writable as JSON.
+func bounded(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return min(max(x, -math.MaxFloat64), math.MaxFloat64)
+}
+
+// arms are the values of the nodes that can be compared: canaries that are live and
+// exposed, and controls at risk.
+type arms struct {
+	canary, control   []float64
+	exposed, controls int
+}
+
+func (c *cohorts) arms(s SLISample) arms {
+	var a arms
+	for _, h := range c.canaries {
+		if !h.state.Exposed || h.state.Excluded {
+			continue
+		}
+		a.exposed++
+		if v, ok := s.Canary[h.Certname]; ok {
+			a.canary = append(a.canary, v)
+		}
+	}
+	for _, h := range c.controls {
+		if h.state.Excluded {
+			continue
+		}
+		a.controls++
+		if v, ok := s.Control[h.Certname]; ok {
+			a.control = append(a.control, v)
+		}
+	}
+	return a
+}
+
+// limit applies the absolute limit. It may stop, never let pass: within the limit the
+// result is inconclusive without a reason, and the comparison goes on.
+func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
+	if p.Max == nil {
+		return sliResult{}
+	}
+	over := func(what string, v float64) sliResult {
+		r := unknown(fmt.Sprintf("%s is %.4g, more than the limit %.4g", what, v, *p.Max))
+		r.Result, r.road, r.Method = Fail, RoadStopRule, "limit"
+		r.Effect = v - *p.Max
+		return r
+	}
+	if aggregate != nil && *aggregate > *p.Max {
+		return over("the aggregate of the canaries", *aggregate)
+	}
+	if len(a.canary) > 0 {
+		if m := mean(a.canary); m > *p.Max {
+			return over("the mean of the canaries", m)
+		}
+	}
+	return sliResult{}
+}
+
+// compare asks whether the canaries are worse than the controls.
+func (a arms) compare(p SLIPolicy, coverage float64) sliResult {
+	if n := len(a.canary); n < p.minNodes() {
+		return unknown(fmt.Sprintf("%d exposed nodes have data, %d are needed", n, p.minNodes()))
+	}
+	// Values that vanish on canaries only are the worst news an exporter can give.
+	if a.controls > 0 {
+		usual := float64(len(a.control)) / float64(a.controls)
+		if want := needed(coverage*usual, a.exposed); len(a.canary) < want {
+			return unknown(fmt.Sprintf("%d of %d exposed nodes have data, %d are needed: %d of %d controls have it",
+				len(a.canary), a.exposed, want, len(a.control), a.controls))
+		}
+	}
+	if smallest := a.smallestP(p.Direction); smallest > p.alpha() {
+		why := fmt.Sprintf("%d canaries and %d controls are too few: no result could reach p <= %.4g", len(a.canary), len(a.control), p.alpha())
+		r := unknown(why)
+		if p.Max != nil {
+			r.Result, r.Method, r.Reason = Pass, "limit", fmt.Sprintf("within the limit %.4g; %s", *p.Max, why)
+		}
+		return r
+	}
+	result, err := stats.MannWhitney(a.canary, a.control, stats.Options{Alternative: alternative(p.Direction)})
+	if err != nil {
+		return unknown("the comparison failed: " + err.Error())
+	}
+	return a.weigh(p, result)
+}
+
+func alternative(direction string) stats.Alternative {
+	switch direction {
+	case Increase:
+		return stats.Greater
+	case Decrease:
+		return stats.Less
+	}
+	return stats.TwoSided
+}
+
+// smallestP is the p-value of the most extreme result, 1/C(n+m,n), twice that two-sided.
+func (a arms) smallestP(direction string) float64 {
+	n, m := float64(len(a.canary)), float64(len(a.control))
+	if n == 0 || m == 0 {
+		return 1
+	}
+	top, _ := math.Lgamma(n + m + 1)
+	left, _ := math.Lgamma(n + 1)
+	right, _ := math.Lgamma(m + 1)
+	p := math.Exp(left + right - top)
+	if alternative(direction) == stats.TwoSided {
+		p *= 2
+	}
+	return min(1, p)
+}
+
+// weigh fails a check only if the difference is both significant and of a size that matters.
+func (a arms) weigh(p SLIPolicy, w stats.Result) sliResult {
+	r := sliResult{Check: Check{
+		Effect: w.Shift, Low: w.ShiftLow, High: w.ShiftHigh, P: w.P,
+		Method: "mann-whitney " + w.Method.String() + " " + w.Alternative.String(), RulesOut: 1,
+	}}
+	typical := median(a.control)
+	if tied, value := a.mostlyTied(); tied {
+		// The median of differences is 0 then whatever happens to the rest, and normal
+		// tails are wrong: ask instead how often a node leaves the common value.
+		event, err := a.leaving(value, p.Direction)
+		if err != nil {
+			return unknown("the comparison failed: " + err.Error())
+		}
+		typical = mean(a.control)
+		r.Effect = mean(a.canary) - typical
+		r.P = min(1, 2*min(event.P, trusted(w))) // two looks at the same values
+		r.Method = "mann-whitney on leaving the common value"
+	}
+	harm := r.Effect
+	switch p.Direction {
+	case Decrease:
+		harm = -r.Effect
+	case Either:
+		harm = math.Abs(r.Effect)
+	}
+	tolerated := p.Tolerate * math.Abs(typical)
+	figures := fmt.Sprintf("the canaries differ by %.4g, p = %.3g", r.Effect, r.P)
+	switch {
+	case r.P > p.alpha():
+		r.Result, r.Reason = Pass, "not significantly worse: "+figures
+	case harm > tolerated:
+		r.Result, r.road = Fail, RoadBound
+		r.Reason = fmt.Sprintf("significantly worse: %s (alpha %.4g, tolerated %.4g)", figures, p.alpha(), tolerated)
+	default:
+		r.Result, r.Reason = Pass, fmt.Sprintf("within what is tolerated (%.4g): %s", tolerated, figures)
+	}
+	return r
+}
+
+// trusted is the p-value of the ranks where it is exact.
+func trusted(w stats.Result) float64 {
+	if w.Method == stats.Exact {
+		return w.P
+	}
+	return 1
+}
+
+// mostlyTied reports whether more than half of all values are one value, and which.
+func (a arms) mostlyTied() (bool, float64) {
+	all := slices.Concat(a.canary, a.control)
+	slices.Sort(all)
+	middle := all[len(all)/2] // a majority holds the middle
+	count := 0
+	for _, v := range all {
+		count += oneIf(v == middle)
+	}
+	return 2*count > len(all), middle
+}
+
+// leaving compares how often a value lies on the harmful side of the common one. With two
+// values only, the test is the hypergeometric one and exact at any size.
+func (a arms) leaving(common float64, direction string) (stats.Result, error) {
+	mark := func(values []float64) []float64 {
+		out := make([]float64, len(values))
+		for i, v := range values {
+			left := v > common && direction != Decrease || v < common && direction != Increase
+			out[i] = float64(oneIf(left))
+		}
+		return out
+	}
+	option := stats.Options{Alternative: stats.Greater}
+	if direction == Either {
+		option.Alternative = stats.TwoSided
+	}
+	return stats.MannWhitney(mark(a.canary), mark(a.control), option)
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v / float64(len(values)) // no overflow on the way
+	}
+	return sum
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return sorted[(n-1)/2]/2 + sorted[n/2]/2
+}
