@@ -110,6 +110,12 @@ var bad = map[string][]string{
 	"wrong-type-string":      {`:7: controller.state_dir: expected a string, got "5"`},
 	"zero-interval":          {`:1: puppetdb.poll_interval: expected a duration above zero, got 0s`},
 	"zero-queue-depth":       {`:1: puppetdb.max_queue_depth: expected at least 1, got 0`},
+	"wrong-type-duration":    {`:7: edges.live: expected a duration such as 30s, 1h30m or 1d, got a list`},
+	"wrong-type-item":        {`:7: segments.few.certnames[0]: expected a string, got a mapping`},
+	"window-times-empty":     {`:7: windows.office.times: is empty: it would contain no moment`},
+	"window-interval-always": {`:7: windows.office.time_intervals[0]: expected times, weekdays, days_of_month, months or years: it would contain every moment`},
+	"url-password-no-scheme": {`:1: puppetdb.url: expected http:// or https:// before the host, got a value with an @ in it`},
+	"second-document-broken": {`:8: not YAML: did not find expected node content`},
 }
 
 func TestBadFiles(t *testing.T) {
