@@ -5,44 +5,85 @@ import (
 	"time"
 )
 
+// scope counts the canaries of all stages, or of this one. A pass asks the same of both:
+// the many nodes of earlier stages must not speak for the few that this one added.
+type scope struct {
+	name                              string
+	admitted, live, exposed, excluded int
+	unexposed, left                   []string
+}
+
+func (c *cohorts) scope(name string, in func(*history) bool) scope {
+	s := scope{name: name}
+	for _, h := range c.canaries {
+		if !in(h) {
+			continue
+		}
+		s.admitted++
+		switch {
+		case h.state.Excluded:
+			s.excluded++
+			s.left = capped(s.left, h.Certname)
+		case h.state.Exposed:
+			s.live++
+			s.exposed++
+		default:
+			s.live++
+			s.unexposed = capped(s.unexposed, h.Certname)
+		}
+	}
+	return s
+}
+
+// scopes returns all stages and, where that is not the same, this stage alone.
+func (c *cohorts) scopes() []scope {
+	whole := c.scope("admitted nodes", func(*history) bool { return true })
+	stage := c.scope("nodes that this stage admitted", func(h *history) bool { return h.Stage == c.evidence.StageIndex })
+	if stage.admitted == whole.admitted {
+		return []scope{whole}
+	}
+	return []scope{whole, stage}
+}
+
+func (s scope) lacks(p Policy) []string {
+	if s.admitted == 0 {
+		return []string{"there are no " + s.name}
+	}
+	var out []string
+	if s.live == 0 {
+		out = append(out, fmt.Sprintf("none of the %d %s was alive and enforcing before its admission", s.admitted, s.name))
+	} else if need := max(1, needed(p.Coverage, s.live)); s.exposed < need {
+		out = append(out, fmt.Sprintf("%d of %d live %s are exposed, %d are needed; not yet: %s",
+			s.exposed, s.live, s.name, need, names(s.unexposed, s.live-s.exposed)))
+	}
+	if s.excluded > most(p.Silence.MaxExcluded, s.admitted) {
+		out = append(out, fmt.Sprintf("%d of %d %s are left out, not alive or not enforcing before: %s",
+			s.excluded, s.admitted, s.name, names(s.left, s.excluded)))
+	}
+	return out
+}
+
 // lacks lists what a clean pass still needs, apart from the checks: who is exposed, for
 // how long, and whether the sources can be trusted. An empty list is no pass yet.
 func (c *cohorts) lacks(n Counts) []string {
 	var out []string
-	need := func(ok bool, format string, args ...any) {
-		if !ok {
-			out = append(out, fmt.Sprintf(format, args...))
-		}
+	for _, s := range c.scopes() {
+		out = append(out, s.lacks(c.policy)...)
 	}
-	p, e := c.policy, c.evidence
-	need(n.Admitted > 0, "no node is admitted")
-	need(n.Admitted == 0 || n.Live > 0, "none of the %d admitted nodes was alive and enforcing before its admission", n.Admitted)
-	need(n.Live == 0 || n.Exposed >= max(1, needed(p.Coverage, n.Live)), "%d of %d live admitted nodes are exposed, %d are needed; not yet: %s",
-		n.Exposed, n.Live, max(1, needed(p.Coverage, n.Live)), names(n.Unexposed, n.Live-n.Exposed))
 	if behind := c.behind(); len(behind) > 0 {
-		need(false, "%d exposed nodes have fewer than %d runs of the candidate, the fewest %d: %s", len(behind), p.Runs, n.Runs, names(behind, len(behind)))
+		out = append(out, fmt.Sprintf("%d exposed nodes have fewer than %d runs of the candidate, the fewest %d: %s",
+			len(behind), c.policy.Runs, n.Runs, names(behind, len(behind))))
 	}
-	need(n.Silent == 0, "%d admitted nodes are silent: %s", n.Silent, names(n.SilentNodes, n.Silent))
-	need(n.Excluded <= most(p.Silence.MaxExcluded, n.Admitted), "%d of %d admitted nodes are left out, not alive or not enforcing before: %s",
-		n.Excluded, n.Admitted, names(n.ExcludedNodes, n.Excluded))
-	controls := n.Control + n.ControlExcluded
-	need(n.ControlExcluded <= most(p.Silence.MaxExcluded, controls), "%d of %d controls are left out, not alive or not enforcing before the stage",
-		n.ControlExcluded, controls)
-	need(c.stageHasNodes(), "stage %q has admitted no node", e.Stage)
-	if end := e.StageStarted.Add(e.Bake); e.Now.Before(end) {
-		need(false, "the stage bakes until %s", end.Format(time.RFC3339))
+	if n.Silent > 0 {
+		out = append(out, fmt.Sprintf("%d admitted nodes are silent: %s", n.Silent, names(n.SilentNodes, n.Silent)))
+	}
+	if of := n.Control + n.ControlExcluded; n.ControlExcluded > most(c.policy.Silence.MaxExcluded, of) {
+		out = append(out, fmt.Sprintf("%d of %d controls are left out, not alive or not enforcing before the stage", n.ControlExcluded, of))
+	}
+	if end := c.evidence.StageStarted.Add(c.evidence.Bake); c.evidence.Now.Before(end) {
+		out = append(out, "the stage bakes until "+end.Format(time.RFC3339))
 	}
 	return append(out, c.staleness()...)
-}
-
-// stageHasNodes: nodes of earlier stages are no reason to go on from a stage that is empty.
-func (c *cohorts) stageHasNodes() bool {
-	for _, h := range c.canaries {
-		if h.Stage == c.evidence.StageIndex {
-			return true
-		}
-	}
-	return false
 }
 
 // behind names the exposed nodes with too few runs.

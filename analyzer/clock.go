@@ -16,11 +16,11 @@ func (r Run) began() (agent, server time.Time) {
 	return r.Start, server
 }
 
-// surelySince: every clock puts the beginning at or after t. Proof for the change
-// (exposure) asks this, so a skewed clock can only delay it.
-func (r Run) surelySince(t time.Time) bool {
+// surelySince: every clock puts the beginning at or after t, and the report is not from
+// the future. Proof for the change (exposure) asks this, so a skewed clock can only delay it.
+func (r Run) surelySince(t, now time.Time) bool {
 	agent, server := r.began()
-	return !agent.IsZero() && !server.IsZero() && !agent.Before(t) && !server.Before(t)
+	return !agent.IsZero() && !server.IsZero() && !agent.Before(t) && !server.Before(t) && !r.Produced.After(now)
 }
 
 // maybeSince: at least one clock puts the beginning at or after t, or there is none to

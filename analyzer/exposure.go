@@ -61,7 +61,7 @@ func (c *cohorts) stateOf(h *history) NodeState {
 func (c *cohorts) expose(s *NodeState, h *history) {
 	for _, o := range h.after {
 		switch {
-		case o.Exposed && o.surelySince(h.AdmittedAt):
+		case o.Exposed && o.surelySince(h.AdmittedAt, c.evidence.Now):
 			if s.Runs == 0 {
 				s.FirstExposed = o.at()
 			}

@@ -51,7 +51,7 @@ func (i incident) pending() bool {
 func (c *cohorts) incidents() []incident {
 	var out []incident
 	for _, h := range c.canaries {
-		out = append(out, h.incidents(c.policy.Runs)...)
+		out = append(out, h.incidents(c.policy.Runs, c.evidence.Now)...)
 	}
 	elsewhere := c.elsewhere()
 	begin := firstShown(out)
@@ -73,12 +73,12 @@ func (c *cohorts) incidents() []incident {
 }
 
 // incidents of one node, without their origin.
-func (h *history) incidents(runs int) []incident {
+func (h *history) incidents(runs int, now time.Time) []incident {
 	var out []incident
 	previous := []signature(nil)
 	for _, o := range h.after {
-		now := signatures(o)
-		for _, s := range now {
+		shown := signatures(o)
+		for _, s := range shown {
 			at := slices.IndexFunc(out, func(i incident) bool { return i.index()[0] == s.index()[0] })
 			if at < 0 {
 				out = append(out, incident{signature: s, node: h.Certname, stage: h.Stage, first: o.at()})
@@ -89,11 +89,11 @@ func (h *history) incidents(runs int) []incident {
 			in.repeated = in.repeated || slices.ContainsFunc(previous, func(p signature) bool { return in.again(p) })
 			in.refresh = in.refresh || s.class == resourceClass && o.Detail != nil && o.Detail.Metrics[metricFailedToRestart] > 0
 		}
-		if o.speaks() || len(now) > 0 && !o.Noop {
-			previous = now
+		if o.speaks() || len(shown) > 0 && !o.Noop {
+			previous = shown
 		}
 	}
-	clean := h.cleanSince()
+	clean := h.cleanSince(now)
 	for i := range out {
 		out[i].cleared = h.state.Exposed && len(clean) >= runs && clean[len(clean)-1].at().After(out[i].last)
 	}
@@ -108,11 +108,11 @@ func (i incident) again(p signature) bool {
 
 // cleanSince returns the clean candidate runs since the last run that was anything else,
 // newest first. Runs that enforced no fresh catalog say nothing either way.
-func (h *history) cleanSince() []observed {
+func (h *history) cleanSince(now time.Time) []observed {
 	var out []observed
 	for _, o := range slices.Backward(h.after) {
 		switch {
-		case o.Outcome == OK && o.surelySince(h.AdmittedAt):
+		case o.Outcome == OK && o.surelySince(h.AdmittedAt, now):
 			out = append(out, o)
 		case o.Outcome == Noop || o.Outcome == NotExposed && !o.fresh():
 		default:

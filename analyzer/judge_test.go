@@ -17,10 +17,19 @@ func TestOneStepFromAPass(t *testing.T) {
 		edit func(*world, *Policy)
 		want string
 	}{
-		{"no nodes at all", func(w *world, _ *Policy) { w.Nodes, w.Runs = nil, nil }, "no node is admitted"},
-		{"controls only", func(w *world, _ *Policy) { w.Nodes = w.Nodes[20:] }, "no node is admitted"},
+		{"no nodes at all", func(w *world, _ *Policy) { w.Nodes, w.Runs = nil, nil }, "there are no admitted nodes"},
+		{"controls only", func(w *world, _ *Policy) { w.Nodes = w.Nodes[20:] }, "there are no admitted nodes"},
 		{"no runs", func(w *world, _ *Policy) { w.Runs = nil }, "none of the 20 admitted nodes was alive"},
-		{"this stage is empty", func(w *world, _ *Policy) { w.StageIndex = 1 }, `stage "first" has admitted no node`},
+		{"this stage is empty", func(w *world, _ *Policy) { w.StageIndex = 1 }, "there are no nodes that this stage admitted"},
+		{"this stage's only node never ran it", func(w *world, _ *Policy) {
+			w.StageIndex, w.Nodes[0].Stage = 1, 1
+			w.nth(c0, 1).Environment, w.nth(c0, 2).Environment = "base", "base"
+		}, "0 of 1 live nodes that this stage admitted are exposed"},
+		{"this stage's only node was dead before", func(w *world, _ *Policy) {
+			w.StageIndex, w.Nodes[0].Stage = 1, 1
+			w.drop(func(r Run) bool { return r.Certname != c0 })
+		}, "none of the 1 nodes that this stage admitted was alive"},
+		{"a report from the future is no run", func(w *world, _ *Policy) { w.nth(c0, 1).Produced = now.Add(time.Second) }, "fewer than 2 runs"},
 		{"bake not over", func(w *world, _ *Policy) { w.Bake = 61 * time.Minute }, "bakes until 2026-03-10T12:01:00Z"},
 		{"sources not fresh", func(w *world, _ *Policy) { w.Sources.Fresh = false }, "not fresh"},
 		{"a source complains", func(w *world, _ *Policy) { w.Sources.Reasons = []string{"queue of 900"} }, "source: queue of 900"},
