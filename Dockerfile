@@ -9,12 +9,12 @@ COPY . .
 ARG VERSION=unknown
 # time/tzdata is built in: windows and calendars name zones, and the image has none.
 RUN CGO_ENABLED=0 go build -tags timetzdata -trimpath -buildvcs=false \
-      -ldflags "-s -w -X github.com/prometheus/common/version.Version=${VERSION}" -o /out/ ./cmd/... \
+      -ldflags "-s -w -X github.com/prometheus/common/version.Version=${VERSION}" -o /out/bin/ ./cmd/... \
  && mkdir -p /out/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /out/sluiced /out/sluice /out/sluice-enc /out/fleetsim /bin/
+COPY --from=build /out/bin/ /bin/
 COPY --from=build --chown=65532:65532 /out/data /var/lib/sluice
 USER 65532:65532
 VOLUME /var/lib/sluice

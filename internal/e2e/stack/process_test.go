@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // orphanEnv, in the environment of a copy of this test binary, makes it start a process and die without cleaning up.
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 		_, _ = os.Stdout.WriteString(strconv.Itoa(p.pid()) + "\n")
 		panic("a test that does not get to its cleanup")
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // A panic, or go test's timeout, skips every cleanup: the daemons must go all the same.

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"syscall"
 )
@@ -19,7 +18,7 @@ func newPrometheus(dir string, port int) *Prometheus {
 	log := filepath.Join(dir, "prometheus.log")
 	p.Service = Service{
 		name: "prometheus", logs: []string{log}, stopWith: syscall.SIGTERM,
-		probe: expect(http.DefaultClient, p.URL+"/-/ready", ""),
+		probe: expect(plainClient, p.URL+"/-/ready", ""),
 		command: func() (command, error) {
 			return command{dir: dir, log: log, argv: []string{"prometheus",
 				"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),

@@ -110,7 +110,7 @@ func (p *Puppetserver) install() error {
 	enc := ""
 	if p.stack.opts.ExternalNodes != nil {
 		var err error
-		if enc, err = p.stack.opts.ExternalNodes(p); err != nil {
+		if enc, err = p.stack.opts.ExternalNodes(p.stack, p); err != nil {
 			return fmt.Errorf("external_nodes of %s: %w", p.name, err)
 		}
 	}

@@ -122,6 +122,9 @@ func (s *Service) LogTail(lines int) string {
 	return b.String()
 }
 
+// plainClient keeps no connection, and so no goroutine, beyond an answer.
+var plainClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // expect is a probe: a GET that must answer 200 with the wanted text in its body.
 func expect(client *http.Client, url, want string) func(context.Context) error {
 	return func(ctx context.Context) error {

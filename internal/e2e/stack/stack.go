@@ -18,8 +18,8 @@ type Options struct {
 	Puppetservers int
 	// ExternalNodes returns the external_nodes command of one puppetserver: an absolute path and its arguments, split at
 	// blanks, which user puppet must be able to run (see Stack.InstallProgram). It is called when the directories exist
-	// and the ports are known, before the puppetserver starts. nil, or an empty answer, means the site's own ENC.
-	ExternalNodes func(*Puppetserver) (string, error)
+	// and the ports are known, before anything but PostgreSQL runs. nil, or an empty answer, means the site's own ENC.
+	ExternalNodes func(*Stack, *Puppetserver) (string, error)
 	// Logf, if set, gets one line for each part that has become ready, with the time since Start began.
 	Logf func(format string, args ...any)
 	// Keep leaves the temporary directory behind for inspection.

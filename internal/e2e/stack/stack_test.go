@@ -30,7 +30,13 @@ type report struct {
 func TestStack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
-	s, err := Start(ctx, "", Options{Logf: t.Logf})
+	withENC := func(s *Stack, p *Puppetserver) (string, error) {
+		if p == s.Puppetservers[0] {
+			return "", nil
+		}
+		return s.SiteENC(), nil
+	}
+	s, err := Start(ctx, "", Options{Logf: t.Logf, ExternalNodes: withENC})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +56,7 @@ func TestStack(t *testing.T) {
 	}
 	t.Run("agents report", func(t *testing.T) { testAgentsReport(ctx, t, s) })
 	t.Run("site ENC decides", func(t *testing.T) { testSiteENCDecides(ctx, t, s) })
+	t.Run("another ENC", func(t *testing.T) { testAnotherENC(ctx, t, s) })
 	t.Run("puppetdb needs an allowed certificate", func(t *testing.T) { testPuppetDBAccess(ctx, t, s) })
 	t.Run("sli", func(t *testing.T) { testSLI(ctx, t, s) })
 	t.Run("stop and start", func(t *testing.T) { testStopStart(ctx, t, s) })
@@ -123,6 +130,32 @@ func testSiteENCDecides(ctx context.Context, t *testing.T, s *Stack) {
 	}
 }
 
+func testAnotherENC(ctx context.Context, t *testing.T, s *Stack) {
+	program := filepath.Join(t.TempDir(), "enc.sh")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"{environment: $1, classes: {}}\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	installed, err := s.InstallProgram(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.Puppetservers[0]
+	if err := p.DeployEnvironment("candidate", nil, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetExternalNodes(installed + " candidate"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Agent(ctx, "n1.test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := latestReports(ctx, t, s)["n1.test"]
+	if want := (report{"n1.test", "candidate", "unchanged", "new", p.Certname}); got != want {
+		t.Errorf("n1.test: report is %+v, want %+v\n%s", got, want, r.Output)
+	}
+}
+
 func testPuppetDBAccess(ctx context.Context, t *testing.T, s *Stack) {
 	u := s.PuppetDB.TLSURL + "/pdb/query/v4/nodes"
 	client, err := tlsClient(s.CA)
@@ -192,7 +225,7 @@ func latestReports(ctx context.Context, t *testing.T, s *Stack) map[string]repor
 		t.Fatal(err)
 	}
 	query := s.PuppetDB.URL + "/pdb/query/v4/reports?query=" + url.QueryEscape(`["=", "latest_report?", true]`)
-	body, err := get(ctx, http.DefaultClient, query)
+	body, err := get(ctx, plainClient, query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +262,7 @@ func waitQuery(ctx context.Context, t *testing.T, s *Stack, query string, want m
 
 func instant(ctx context.Context, t *testing.T, s *Stack, query string) map[string]string {
 	t.Helper()
-	body, err := get(ctx, http.DefaultClient, s.Prometheus.URL+"/api/v1/query?query="+url.QueryEscape(query))
+	body, err := get(ctx, plainClient, s.Prometheus.URL+"/api/v1/query?query="+url.QueryEscape(query))
 	if err != nil {
 		t.Fatal(err)
 	}
