@@ -131,7 +131,7 @@ func (t tally) tails() (less, greater tail) {
 	all, atLeast, above, below, notAbove := wide(), wide(), wide(), wide(), wide()
 	ways := wide().SetInt64(1)
 	add := func(to *big.Float, count *big.Int) {
-		to.Add(to, wide().Mul(ways, wide().SetInt(count)))
+		addTo(to, wide().Mul(ways, wide().SetInt(count)))
 	}
 	for i := range t.all {
 		add(all, t.all[i])

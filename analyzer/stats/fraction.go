@@ -28,3 +28,24 @@ func logFloat(x *big.Float) float64 {
 	m, _ := mantissa.Float64()
 	return math.Log(m) + float64(float64(exponent)*math.Ln2)
 }
+
+// negligible reports that a term is 2^100 times smaller than the sum, so that the
+// falling terms after it cannot reach any of the 53 bits of a result.
+func negligible(term, sum *big.Float) bool {
+	if term.Sign() == 0 || sum.Sign() == 0 {
+		return term.Sign() == 0
+	}
+	return term.MantExp(nil) < sum.MantExp(nil)-100
+}
+
+// addTo adds a term to a sum unless one is negligible beside the other: Add
+// itself would write out every bit between the two, a million for far tails.
+func addTo(sum, term *big.Float) {
+	switch {
+	case negligible(term, sum):
+	case negligible(sum, term):
+		sum.Set(term)
+	default:
+		sum.Add(sum, term)
+	}
+}

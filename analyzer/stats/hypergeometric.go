@@ -65,9 +65,9 @@ func (u urn) beyond(k, high int64) tail {
 	term := new(big.Float).SetPrec(urnPrecision).SetInt64(1)
 	for j := mode; ; j++ {
 		if j < k {
-			rest.Add(rest, term)
+			addTo(rest, term)
 		} else {
-			part.Add(part, term)
+			addTo(part, term)
 		}
 		if j >= high || j >= k && negligible(term, part) {
 			break
@@ -75,7 +75,9 @@ func (u urn) beyond(k, high int64) tail {
 		up, down := u.ratio(j)
 		term.Mul(term, up).Quo(term, down)
 	}
-	return fraction(part, rest, new(big.Float).SetPrec(urnPrecision).Add(part, rest))
+	all := new(big.Float).Copy(rest)
+	addTo(all, part)
+	return fraction(part, rest, all)
 }
 
 // sumBelow adds the terms below the mode, in units of the mode's.
@@ -85,7 +87,7 @@ func (u urn) sumBelow(mode int64) *big.Float {
 	for j := mode - 1; j >= max(0, u.drawn+u.failed-u.total); j-- {
 		up, down := u.ratio(j)
 		term.Mul(term, down).Quo(term, up)
-		sum.Add(sum, term)
+		addTo(sum, term)
 		if negligible(term, sum) {
 			break
 		}
@@ -97,12 +99,6 @@ func (u urn) sumBelow(mode int64) *big.Float {
 func (u urn) ratio(j int64) (up, down *big.Float) {
 	return new(big.Float).SetInt64((u.failed - j) * (u.drawn - j)),
 		new(big.Float).SetInt64((j + 1) * (u.total - u.failed - u.drawn + j + 1))
-}
-
-// negligible reports that a term is 2^100 times smaller than the sum, so that the
-// falling terms after it cannot reach any of the 53 bits of a result.
-func negligible(term, sum *big.Float) bool {
-	return term.Sign() == 0 || term.MantExp(nil) < sum.MantExp(nil)-100
 }
 
 // farLog is log P(X ≥ k) where k is so far above the mode that only the
