@@ -1,9 +1,7 @@
 package puppetdb
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,47 +16,6 @@ const (
 	nodesPath     = "/pdb/query/v4/nodes"
 	inventoryPath = "/pdb/query/v4/inventory"
 )
-
-// Node is a node's inventory. Facts and Trusted nest as Puppet gave them;
-// numbers in them are json.Number, which keeps every digit.
-type Node struct {
-	Certname    string
-	Environment string // of the last facts
-	Facts       map[string]any
-	Trusted     map[string]any
-}
-
-// Inventory calls fn for every active node that matches filter, an AST such as
-// ["=","facts.os.family","Debian"]; nil is every node. As with Reports, fn may
-// have been called before an error, and the caller must then discard.
-func (c *Client) Inventory(ctx context.Context, filter any, fn func(Node) error) error {
-	q := extract([]string{"certname", "environment", "facts", "trusted"}, filter)
-	return c.query(ctx, inventoryPath, "inventory", q, func(r io.Reader) error {
-		return each(r, heavyRow, objects(func(row inventoryRow) error {
-			if row.Certname == "" {
-				return errors.New("inventory without certname")
-			}
-			return fn(Node{row.Certname, row.Environment, row.Facts, row.Trusted})
-		}))
-	})
-}
-
-type inventoryRow struct {
-	Certname    string `json:"certname"`
-	Environment string `json:"environment"`
-	Facts       tree   `json:"facts"`
-	Trusted     tree   `json:"trusted"`
-}
-
-// tree is a JSON object of any shape that keeps numbers as they are written.
-type tree map[string]any
-
-// UnmarshalJSON reads an object or null.
-func (t *tree) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	return d.Decode((*map[string]any)(t))
-}
 
 // NodeStatus is PuppetDB's summary of an active node. Where a node never sent
 // the thing in question, the text is "" and the time zero.

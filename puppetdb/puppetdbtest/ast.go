@@ -80,7 +80,8 @@ func (e entity) projection(v any) ([]string, error) {
 	var names []string
 	for _, c := range list {
 		name, ok := c.(string)
-		if _, known := e.columns[name]; !ok || !known {
+		head, _, dotted := strings.Cut(name, ".")
+		if k, known := e.columns[head]; !ok || !known || (dotted && k != tree) {
 			return nil, bad("Can't extract unknown '%s' field '%v'", e.name, c)
 		}
 		names = append(names, name)

@@ -246,7 +246,7 @@ func (q query) project(r row) row {
 	}
 	out := row{}
 	for _, c := range q.columns {
-		out[c] = r[c]
+		out[c] = r.get(c)
 	}
 	return out
 }
