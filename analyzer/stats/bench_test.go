@@ -1,0 +1,81 @@
+package stats
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+func benchmarkSamples(n int) (x, y []float64) {
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	for range n {
+		x, y = append(x, r.NormFloat64()+.01), append(y, r.NormFloat64())
+	}
+	return x, y
+}
+
+func BenchmarkMannWhitney(b *testing.B) {
+	for _, n := range []int{50, 10_000, 100_000} {
+		x, y := benchmarkSamples(n / 2)
+		b.Run(fmt.Sprintf("pooled=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mustTest(b, x, y, Options{})
+			}
+		})
+	}
+}
+
+func BenchmarkMannWhitneyZeroInflated(b *testing.B) {
+	x, y := benchmarkSamples(30)
+	x, y = append(x, make([]float64, 2_000)...), append(y, make([]float64, 98_000)...)
+	for b.Loop() {
+		mustTest(b, x, y, Options{})
+	}
+}
+
+func BenchmarkMannWhitneyHistogram(b *testing.B) {
+	const bins = 2000
+	var values []float64
+	var x, y []int64
+	for i := range int64(bins) {
+		values = append(values, float64(i)*.005)
+		x, y = append(x, 1000+i%7), append(y, 400_000+i%11)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := MannWhitneyHistogram(values, x, y, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkHypergeometricUpper(b *testing.B) {
+	for _, c := range [][4]int64{{12, 110, 2_000, 100_000}, {252_000, 500_000, 500_000, 1_000_000}} {
+		b.Run(fmt.Sprint(c), func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := HypergeometricUpper(c[0], c[1], c[2], c[3]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkECS is one event and one look at a state of some hundred events.
+func BenchmarkECS(b *testing.B) {
+	start := mustECS(b, .01)
+	for i := range 300 {
+		if err := start.Event(2000, 98_000, 1, 0); err != nil {
+			b.Fatal(err)
+		}
+		start.Look(float64(i) / 400)
+	}
+	for b.Loop() {
+		e := start
+		if err := e.Event(2000, 98_000, 1, 0); err != nil {
+			b.Fatal(err)
+		}
+		e.Look(.8)
+	}
+}
