@@ -237,12 +237,14 @@ func TestFeedOptions(t *testing.T) {
 func TestFeedLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := &archive{}
-		for n := range rapid.IntRange(1, 150).Draw(t, "reports") {
+		for n := range rapid.IntRange(1, 60).Draw(t, "reports") {
 			produced := noon.Add(time.Duration(rapid.IntRange(0, 10*3600_000).Draw(t, "produced")) * time.Millisecond)
 			lag := rapid.OneOf(rapid.IntRange(-3600, 60), rapid.IntRange(0, 900), rapid.IntRange(0, 6*3600)).Draw(t, "lag")
 			a.add(n, produced, produced.Add(time.Duration(lag)*time.Second))
 		}
-		f := newTestFeed(t, a, noon, Options{})
+		width := time.Duration(rapid.SampledFrom([]int{1, 4, 10}).Draw(t, "width")) * time.Minute
+		f := newTestFeed(t, a, noon, Options{Width: width})
+		pace := rapid.SampledFrom([]int{240, 900, 900, 7200}).Draw(t, "pace")
 		got := map[string]int{}
 		through := noon
 		poll := func() {
@@ -265,7 +267,7 @@ func TestFeedLosesNothing(t *testing.T) {
 		}
 		a.now = noon
 		for a.now.Before(noon.Add(11 * time.Hour)) {
-			a.now = a.now.Add(time.Duration(rapid.OneOf(rapid.IntRange(1, 120), rapid.IntRange(1, 7200)).Draw(t, "step")) * time.Second)
+			a.now = a.now.Add(time.Duration(rapid.IntRange(1, pace).Draw(t, "step")) * time.Second)
 			bad := rapid.IntRange(0, 9).Draw(t, "bad")
 			a.fail = func(from, _ time.Time) error {
 				if bad == 0 || (bad == 1 && from.Minute()%2 == 0) {
