@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -89,6 +90,20 @@ func TestVerdictDoesNotDependOnOrder(t *testing.T) {
 			t.Fatalf("order changed the verdict:\n%s\n%s", got, want)
 		}
 	})
+}
+
+func TestVerdictDoesNotDependOnTheOrderInsideAReport(t *testing.T) {
+	w := newWorld(1, 10)
+	a := Failure{Kind: KindResource, Resource: "Exec[a]", Line: 1}
+	b := Failure{Kind: KindResource, Resource: "Exec[a]", Line: 2}
+	judge := func(failures ...Failure) Verdict {
+		w.nth(c0, 1).fail("")
+		w.nth(c0, 1).Detail.Failures = failures
+		return w.judge()
+	}
+	if diff := cmp.Diff(judge(a, b), judge(b, a)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestStoredEvidenceGivesTheSameVerdict(t *testing.T) {

@@ -31,6 +31,7 @@ func TestPatience(t *testing.T) {
 		{"too few reports: the configured interval, and the longest run", runs(2, 60, 60, 60), 0, 37},
 		{"five reports: its own gap", runs(2, 60, 60, 60, 60), 0, 67},
 		{"one gap of ten is not usual", runs(0, 10, 10, 10, 10, 10, 10, 10, 10, 10, 600), 0, 15},
+		{"gaps in any order", runs(0, 600, 10, 600, 10, 10, 10, 10, 10, 10, 10), 0, 605},
 		{"two of ten are", runs(0, 10, 10, 10, 10, 10, 10, 10, 10, 600, 600), 0, 605},
 		{"the floor", runs(0, 1, 1, 1, 1, 1), 20, 20},
 	}

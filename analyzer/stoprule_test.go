@@ -21,6 +21,10 @@ func TestStopRule(t *testing.T) {
 		{"one compile failure", func(w *world) { w.nth(c0, 1).failCompile("boom") }, Fail, `1 of 20 of the admitted nodes`},
 		{"one hidden compile failure, baseline's environment", func(w *world) { w.nth(c0, 1).hide("boom") }, Fail, "stop rule"},
 		{"a compile failure of a noop node", func(w *world) { w.nth(c0, 1).failCompile("boom"); w.nth(c0, 1).Noop = true }, Fail, "stop rule"},
+		{"one failing prerun_command: no catalog, but not for want of one", func(w *world) {
+			w.nth(c0, 1).fail("")
+			w.nth(c0, 1).CatalogUUID, w.nth(c0, 1).Detail.Failures = "", nil
+		}, Inconclusive, "a failed run that names no resource, once so far"},
 		{"a failure, repeated", func(w *world) { w.nth(c0, 2).fail(broken); w.nth(c0, 1).fail(broken) }, Fail, broken},
 		{"repeated, then clean: it stays in the record", func(w *world) {
 			w.nth(c0, 2).fail(broken)
@@ -229,5 +233,18 @@ func TestCulpritIsTheMostCommonNewFailure(t *testing.T) {
 	}
 	if !strings.Contains(v.Reason, "Service[common] (/code/environments/cand/site.pp:6) on 25 nodes") {
 		t.Errorf("reason %q does not name the culprit", v.Reason)
+	}
+}
+
+// What stops the rollout is to blame, not what more nodes showed once.
+func TestCulpritIsWhatDecided(t *testing.T) {
+	w := newWorld(20, 10)
+	for i := range 5 {
+		w.nth(name(i), 1).fail("Exec[once]")
+	}
+	w.nth(name(9), 1).fail("Exec[twice]")
+	w.nth(name(9), 2).fail("Exec[twice]")
+	if v := w.judge(); v.Result != Fail || v.Culprit == nil || v.Culprit.Resource != "Exec[twice]" {
+		t.Errorf("got %s, %+v, want fail by Exec[twice]", v.Result, v.Culprit)
 	}
 }
