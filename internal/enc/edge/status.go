@@ -30,8 +30,9 @@ type Status struct {
 	Refused    string        `json:"refused,omitempty"` // why the rendered one is not in force
 	Clamped    []string      `json:"clamped,omitempty"` // what is in force only in part
 	Stops      flags.Latched `json:"stops"`
-	Loud       []string      `json:"loud,omitempty"`  // flags that cannot be read
-	Local      []string      `json:"local,omitempty"` // local files that are there: baseline, stop
+	BackedOut  []string      `json:"backed_out,omitempty"` // rollouts that are backed out here, by flag or document
+	Loud       []string      `json:"loud,omitempty"`       // flags that cannot be read
+	Local      []string      `json:"local,omitempty"`      // local files that are there: baseline, stop
 	// Code is the identity of the code behind every environment that the document names; "missing" where
 	// it is not deployed here, "unpinned" where nothing tells one version from another.
 	Code    map[string]string `json:"code,omitempty"`
@@ -63,6 +64,11 @@ func (e *Edge) status(out enc.Outcome, r flags.Reading) Status {
 			if r.Candidate != "" {
 				s.Code[r.Candidate] = e.codeOf(r.Candidate)
 			}
+		}
+	}
+	for _, r := range out.State.Effective.Rollouts {
+		if r.BackedOut || s.Stops.BackedOut(r.Name) {
+			s.BackedOut = append(s.BackedOut, r.Name)
 		}
 	}
 	for _, name := range []string{lookup.BaselineFile, lookup.StopFile} {

@@ -1,0 +1,113 @@
+package gate
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+// backOutReason says who takes the rollout back, and why; an empty reason means nobody. It is asked before
+// anything else, in every phase.
+func (s *stepper) backOutReason() (by, why string) {
+	name := s.r.Spec.Name
+	if s.w.Stops.BackedOut(name) {
+		return "consul-kv (unverified)", "a person's flag: " + commentOr(s.w, name+"/backout", "flags/"+name+"/backout")
+	}
+	for _, e := range s.w.Edges {
+		if slices.Contains(e.BackedOut, name) && s.state.Phase.Active() {
+			return "edge " + e.Host, "edge " + e.Host + " has it backed out; a stop is never undone by what the store says"
+		}
+	}
+	if newer := s.replacedBy(); newer != "" {
+		return "sluice", "replaced by " + newer
+	}
+	if !s.state.Phase.Active() {
+		return "", ""
+	}
+	if s.r.Verdict.Result == analyzer.Fail && s.w.Halt == "" {
+		return "sluice", s.r.Verdict.Reason
+	}
+	if late, then := s.overdue(); late != "" && then == schedule.ThenBackout {
+		return "sluice", late
+	}
+	return "", ""
+}
+
+func commentOr(w *World, key, fallback string) string {
+	if c := w.Flags.Comments[key]; c != "" {
+		return c
+	}
+	return fallback
+}
+
+func (s *stepper) backOut(by, why string) {
+	if s.r.Verdict.Result == analyzer.Fail {
+		s.state.Verdict = &s.r.Verdict
+	}
+	s.phase(BackedOut, why)
+	s.event(EventBackedOut, s.state.Current(), by, "backed out: "+why)
+	s.gates = nil
+}
+
+// others gives the rollouts that cannot be under way beside this one: those on its track that change the same thing.
+func (s *stepper) others(yield func(i int, r *Rollout) bool) {
+	for i := range s.w.Rollouts {
+		o := &s.w.Rollouts[i]
+		if i != s.index && o.Spec.Track == s.r.Spec.Track && conflicts(&o.Spec, &s.r.Spec) && !yield(i, o) {
+			return
+		}
+	}
+}
+
+func conflicts(a, b *Spec) bool {
+	if a.Candidate != "" || b.Candidate != "" {
+		return a.Candidate != "" && b.Candidate != ""
+	}
+	for k := range a.Parameters {
+		if _, ok := b.Parameters[k]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// ahead names the rollout that this one waits for, "" for none: one under way, or one that waits longer.
+func (s *stepper) ahead() string {
+	for i, o := range s.others {
+		state := s.after[i]
+		if state.Phase.Active() || state.Phase == Waiting && i < s.index && o.Spec.Schedule.Supersede != schedule.SupersedeTrain {
+			return o.Spec.Name
+		}
+	}
+	return ""
+}
+
+// supersededBy names the newer waiting rollout that takes this one's place on a train.
+func (s *stepper) supersededBy() string {
+	if s.state.Phase != Waiting || s.r.Spec.Schedule.Supersede != schedule.SupersedeTrain {
+		return ""
+	}
+	for i, o := range s.others {
+		state := s.after[i]
+		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeTrain {
+			return o.Spec.Name
+		}
+	}
+	return ""
+}
+
+// replacedBy names a newer waiting rollout that asks to back the running one out.
+func (s *stepper) replacedBy() string {
+	if !s.state.Phase.Active() {
+		return ""
+	}
+	for i, o := range s.others {
+		state := s.after[i]
+		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeReplace && strings.TrimSpace(s.w.Halt) == "" {
+			return o.Spec.Name
+		}
+	}
+	return ""
+}

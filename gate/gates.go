@@ -1,0 +1,305 @@
+package gate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+// Gate is one named reason that a rollout may not go on now. A closed gate always says why, and where
+// known when it is looked at next.
+type Gate struct {
+	Name   string    `json:"name"`
+	Open   bool      `json:"open"`
+	Reason string    `json:"reason"`
+	Source string    `json:"source,omitempty"` // who or what says so
+	Next   time.Time `json:"next,omitzero"`
+}
+
+func opened(name, format string, args ...any) Gate {
+	return Gate{Name: name, Open: true, Reason: fmt.Sprintf(format, args...)}
+}
+
+func closed(name, source, format string, args ...any) Gate {
+	return Gate{Name: name, Source: source, Reason: fmt.Sprintf(format, args...)}
+}
+
+// alwaysGates must be open for every step forward, whatever the phase.
+func (s *stepper) alwaysGates() []Gate {
+	return []Gate{s.haltGate(), s.freezeGate(), s.pauseGate(), s.delayGate(), s.sourcesGate(), s.edgesGate()}
+}
+
+// entryGates must be open for a stage to start.
+func (s *stepper) entryGates(i int) []Gate {
+	return append(s.alwaysGates(), s.approvalGate(i), s.windowGate(i), s.holdGate(), s.segmentGate(i))
+}
+
+func (s *stepper) haltGate() Gate {
+	if s.w.Halt != "" {
+		return closed("restored", "leader", "%s", s.w.Halt)
+	}
+	return opened("restored", "the store is not behind any edge")
+}
+
+func (s *stepper) startGate() Gate {
+	if start := s.r.Spec.Schedule.Start; start != nil && s.w.Now.Before(start.NotBefore) {
+		g := closed("start", "schedule", "not before %s", start.NotBefore.Format(time.RFC3339))
+		g.Next = start.NotBefore
+		return g
+	}
+	if o := s.ahead(); o != "" {
+		return closed("start", "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track)
+	}
+	return opened("start", "it is its turn")
+}
+
+func (s *stepper) flag() *flags.Rollout {
+	if f := s.w.Flags.Rollouts[s.r.Spec.Name]; f != nil {
+		return f
+	}
+	return &flags.Rollout{}
+}
+
+func (s *stepper) freezeGate() Gate {
+	if s.w.Stops.Frozen() {
+		return closed("freeze", "flags/freeze", "everything is frozen (%s); it ends with an explicit false", commentOr(s.w, "freeze", s.w.Stops.Freeze.Value))
+	}
+	return opened("freeze", "nothing is frozen")
+}
+
+func (s *stepper) pauseGate() Gate {
+	name := s.r.Spec.Name
+	stop, paused := s.w.Stops.Pause[name]
+	if !paused {
+		return opened("pause", "not paused")
+	}
+	reason := commentOr(s.w, name+"/pause", "by flags/"+name+"/pause")
+	if stop.Value == "unreadable" {
+		reason = "a flag below flags/" + name + " cannot be read: " + strings.Join(loudAbout(s.w, name), "; ")
+	}
+	return closed("pause", "flags/"+name+"/pause", "paused %s; it ends with an explicit false", reason)
+}
+
+func loudAbout(w *World, name string) []string {
+	var out []string
+	for _, l := range w.Flags.Loud {
+		if strings.HasPrefix(l, "flags/"+name+"/") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (s *stepper) delayGate() Gate {
+	d, seen := s.flag().Delay, s.state.DelaySeen
+	if d.Raw == "" || seen == nil {
+		return opened("delay", "not delayed")
+	}
+	source := "flags/" + s.r.Spec.Name + "/delay"
+	if d.Endless {
+		return closed("delay", source, "%q is neither a time nor a duration: held with no end", d.Raw)
+	}
+	until := d.Until
+	if until.IsZero() {
+		until = seen.At.Add(d.For)
+	}
+	if s.w.Now.Before(until) {
+		g := closed("delay", source, "delayed until %s", until.UTC().Format(time.RFC3339))
+		g.Next = until
+		return g
+	}
+	return opened("delay", "the delay ended at %s", until.UTC().Format(time.RFC3339))
+}
+
+func (s *stepper) sourcesGate() Gate {
+	if !s.w.Sources.Fresh {
+		reasons := s.w.Sources.Reasons
+		if len(reasons) == 0 {
+			reasons = []string{"no source has been read yet"}
+		}
+		return closed("sources", "PuppetDB, Prometheus", "%s", strings.Join(reasons, "; "))
+	}
+	return opened("sources", "reports are complete through %s", s.w.Sources.Through.UTC().Format(time.RFC3339))
+}
+
+func (s *stepper) approvalGate(i int) Gate {
+	stage := s.r.Spec.Schedule.Stages[i]
+	key := "flags/" + s.r.Spec.Name + "/approve/" + stage.Name
+	switch t := s.flag().Approve[stage.Name]; {
+	case t == flags.Released:
+		return closed("approval", key, "stage %s was denied", stage.Name)
+	case t == flags.Set:
+		return opened("approval", "stage %s is approved", stage.Name)
+	case !stage.Approval:
+		return opened("approval", "stage %s needs no approval", stage.Name)
+	case t == flags.Unreadable:
+		return closed("approval", key, "stage %s waits for an approval; the flag cannot be read", stage.Name)
+	}
+	return closed("approval", key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name)
+}
+
+func (s *stepper) windowGate(i int) Gate {
+	stage := s.r.Spec.Schedule.Stages[i]
+	o, err := schedule.Open(stage.Windows, s.r.Spec.Windows, s.w.Now)
+	switch {
+	case err != nil:
+		return closed("window", "schedule", "%v", err)
+	case !o.Open:
+		g := closed("window", "schedule", "outside %s", strings.Join(stage.Windows, ", "))
+		if g.Next = o.Next; !o.Next.IsZero() {
+			g.Reason += " until " + o.Next.Format(time.RFC3339)
+		}
+		return g
+	case o.Window != "":
+		return opened("window", "inside %s", o.Window)
+	}
+	return opened("window", "stage %s may move at any time", stage.Name)
+}
+
+func (s *stepper) holdGate() Gate {
+	for _, h := range s.r.Held {
+		if h.Err != "" {
+			return closed("hold", "holds/"+h.ID, "hold %s cannot be read, so it holds everything: %s", h.ID, h.Err)
+		}
+		if h.Until.IsZero() || s.w.Now.Before(h.Until) {
+			g := closed("hold", "holds/"+h.ID, "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
+			g.Next = h.Until
+			return g
+		}
+	}
+	return opened("hold", "no hold matches the nodes that come next")
+}
+
+// segmentGate keeps a stage from starting that would admit nobody: an empty stage proves nothing.
+func (s *stepper) segmentGate(i int) Gate {
+	stage := s.r.Spec.Schedule.Stages[i]
+	switch p := s.r.Next; {
+	case p.Err != "":
+		return closed("segment", "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
+	case len(p.Positions) == 0:
+		return closed("segment", "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
+	default:
+		return opened("segment", "%s holds %d nodes", segmentName(stage), len(p.Positions))
+	}
+}
+
+// rampGate lets more nodes in as admitted ones show the change, and none beside an open question.
+func (s *stepper) rampGate() Gate {
+	c := s.r.Verdict.Counts
+	if s.r.Current.Err != "" {
+		return closed("ramp", "segments", "who is in the stage is not known: %s", s.r.Current.Err)
+	}
+	if bad := c.Failed + c.CompileFailed + c.Hidden + c.Silent; bad > 0 {
+		return closed("ramp", "analyzer", "%d failed, %d compile failures, %d hidden, %d silent among %d admitted: %s",
+			c.Failed, c.CompileFailed, c.Hidden, c.Silent, c.Admitted, s.r.Verdict.Reason)
+	}
+	if room := s.room(); room <= 0 {
+		stage := s.r.Spec.Schedule.Stages[s.state.Current()]
+		return closed("ramp", "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight", c.Live-c.Exposed, stage.Ramp.InFlight.Of(len(s.r.Current.Positions)))
+	}
+	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+}
+
+func (s *stepper) coverageGate() Gate {
+	c, p := s.r.Verdict.Counts, s.r.Spec.Policy
+	want := p.Coverage
+	if c.Live == 0 {
+		return closed("coverage", "analyzer", "no live admitted node: %s", s.r.Verdict.Reason)
+	}
+	if share := float64(c.Exposed) / float64(c.Live); share < want {
+		return closed("coverage", "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
+	}
+	return opened("coverage", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+}
+
+func (s *stepper) bakeGate() Gate {
+	i := s.state.Current()
+	st, bake := s.state.Stages[i], s.r.Spec.Schedule.Stages[i].Bake
+	if until := st.Full.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
+		g := closed("bake", "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339))
+		g.Next = until
+		return g
+	}
+	if runs := s.r.Verdict.Counts.Runs; runs < bake.Runs {
+		return closed("bake", "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs)
+	}
+	return opened("bake", "baked for %s and %d runs", bake.Time, bake.Runs)
+}
+
+func (s *stepper) verdictGate() Gate {
+	v := s.r.Verdict
+	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
+	switch {
+	case v.Result != analyzer.Pass:
+		return closed("verdict", "analyzer", "%s: %s", v.Result, v.Reason)
+	case v.Evidence == "":
+		return closed("verdict", "analyzer", "a pass without evidence does not count")
+	case stage.Pass == schedule.PassCertified && v.Grade != analyzer.Certified:
+		return closed("verdict", "analyzer", "the stage needs a certified pass, this one is %s: %s", v.Grade, v.Reason)
+	}
+	return opened("verdict", "%s (%s): %s", v.Result, v.Grade, v.Reason)
+}
+
+// growthGate bounds what a clean pass admits: a few times the nodes that have shown the change.
+func (s *stepper) growthGate(next int) Gate {
+	stage := s.r.Spec.Schedule.Stages[next]
+	newly := s.r.Next.fresh(s.target(stage, s.r.Next))
+	most := int(s.r.Spec.Schedule.Growth * float64(s.r.Verdict.Counts.Exposed))
+	if s.r.Verdict.Grade == analyzer.Certified || newly <= most {
+		return opened("growth", "stage %s adds %d nodes", stage.Name, newly)
+	}
+	if s.flag().Approve[stage.Name] == flags.Set {
+		return opened("growth", "stage %s adds %d nodes, which a person approved", stage.Name, newly)
+	}
+	return closed("growth", "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most)
+}
+
+// stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change.
+func (s *stepper) stragglersGate() Gate {
+	v := s.r.Verdict
+	c := v.Counts
+	switch {
+	case c.Admitted == 0 || c.Live == 0:
+		return closed("coverage", "analyzer", "nothing is known of the admitted nodes: %s", v.Reason)
+	case c.Exposed < c.Live:
+		return closed("coverage", "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", "))
+	case c.Silent > 0:
+		return closed("coverage", "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", "))
+	case v.Result != analyzer.Pass:
+		return closed("verdict", "analyzer", "%s: %s", v.Result, v.Reason)
+	}
+	return opened("coverage", "all %d live nodes have run the change", c.Live)
+}
+
+// overdue says which deadline has passed, and what is to follow.
+func (s *stepper) overdue() (late, then string) {
+	i := s.state.Current()
+	if i < 0 {
+		return "", ""
+	}
+	sched := s.r.Spec.Schedule
+	if d := sched.Stages[i].Deadline; d.After > 0 && s.state.Phase == Running && s.w.Now.After(s.state.Stages[i].Since.Add(time.Duration(d.After))) {
+		return fmt.Sprintf("stage %s is not done after %s", sched.Stages[i].Name, d.After), d.Then
+	}
+	if d := sched.Deadline; d.After > 0 && s.w.Now.After(s.state.Stages[0].Since.Add(time.Duration(d.After))) {
+		return fmt.Sprintf("the rollout is not done after %s", d.After), d.Then
+	}
+	return "", ""
+}
+
+func (s *stepper) deadlineGate() Gate {
+	i := s.state.Current()
+	stage := s.r.Spec.Schedule.Stages[i]
+	late, _ := s.overdue()
+	switch {
+	case late == "":
+		return opened("deadline", "within %s", stage.Deadline.After)
+	case s.flag().Approve[stage.Name] == flags.Set:
+		return opened("deadline", "%s, and a person approved that it goes on", late)
+	}
+	return closed("deadline", "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)
+}

@@ -1,0 +1,106 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// Phase is where a rollout is in its life.
+type Phase string
+
+// The phases. Waiting is the zero value: nobody is admitted.
+const (
+	Waiting    Phase = ""           // queued, or a gate of the first stage is closed
+	Running    Phase = "running"    // a stage is admitted
+	Settling   Phase = "settling"   // everyone is admitted, stragglers have yet to run
+	Completed  Phase = "completed"  // the candidate is the baseline
+	BackedOut  Phase = "backed_out" // baseline was given back; vetoed
+	Superseded Phase = "superseded" // a newer rollout took its place before it began
+)
+
+// String is the phase in words; "waiting" for the zero value.
+func (p Phase) String() string {
+	if p == Waiting {
+		return "waiting"
+	}
+	return string(p)
+}
+
+// MarshalText writes String.
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (p *Phase) UnmarshalText(text []byte) error {
+	if *p = Phase(text); *p == "waiting" {
+		*p = Waiting
+	}
+	return nil
+}
+
+// Ended says whether nothing happens to the rollout any more.
+func (p Phase) Ended() bool { return p == Completed || p == BackedOut || p == Superseded }
+
+// Active says whether edges are told about admissions of the rollout.
+func (p Phase) Active() bool { return p == Running || p == Settling }
+
+// State is what the leader remembers of a rollout. It changes only by a transaction of the leader.
+type State struct {
+	Phase  Phase     `json:"phase"`
+	Since  time.Time `json:"since"` // of the phase
+	Reason string    `json:"reason,omitempty"`
+	// Stages are the admitted ones; the last of them is the current one.
+	Stages []StageState `json:"stages,omitempty"`
+	// Admissions is the history of thresholds: it says when each node was admitted.
+	Admissions []Admission `json:"admissions,omitempty"`
+	// Code is the identity of baseline and candidate, frozen when the first stage was admitted.
+	Code map[string]string `json:"code,omitempty"`
+	// DelaySeen is when the leader first saw the delay flag that stands now.
+	DelaySeen *DelaySeen `json:"delay_seen,omitempty"`
+	// Unvetoed: a person allowed the change to be started again.
+	Unvetoed bool `json:"unvetoed,omitempty"`
+	// Verdict is the last one that moved the rollout.
+	Verdict *analyzer.Verdict `json:"verdict,omitempty"`
+}
+
+// StageState is one admitted stage.
+type StageState struct {
+	Name      string             `json:"name"`
+	Set       string             `json:"set,omitempty"` // "" = everyone on the track
+	Count     int                `json:"count"`         // nodes of the segment when the stage started
+	Target    segments.Threshold `json:"target"`
+	Threshold segments.Threshold `json:"threshold"`
+	Since     time.Time          `json:"since"`            // first admission
+	Full      time.Time          `json:"full,omitzero"`    // when Threshold reached Target; the bake begins
+	Passed    time.Time          `json:"passed,omitzero"`  // when it was left
+	Verdict   string             `json:"verdict,omitzero"` // digest of the evidence it was left on
+}
+
+// Admission is one step of a threshold.
+type Admission struct {
+	At        time.Time          `json:"at"`
+	Stage     int                `json:"stage"`
+	Set       string             `json:"set,omitempty"`
+	Threshold segments.Threshold `json:"threshold"`
+}
+
+// DelaySeen remembers a delay flag's value.
+type DelaySeen struct {
+	Raw string    `json:"raw"`
+	At  time.Time `json:"at"`
+}
+
+// Current is the index of the current stage, -1 before the first.
+func (s *State) Current() int { return len(s.Stages) - 1 }
+
+// AdmittedAt says when and by which stage a node was admitted; the zero time and -1 where it was not. in answers
+// whether the node is in the set with that digest.
+func (s *State) AdmittedAt(position string, in func(set string) bool) (time.Time, int) {
+	for _, a := range s.Admissions {
+		if a.Threshold.Admits(position) && (a.Set == "" || in(a.Set)) {
+			return a.At, a.Stage
+		}
+	}
+	return time.Time{}, -1
+}

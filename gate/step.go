@@ -1,0 +1,267 @@
+package gate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// Decide says what every rollout does next, what the edges are told, and why whatever stands still does.
+func Decide(w World) Decision {
+	d := Decision{States: map[string]State{}, Gates: map[string][]Gate{}, Tracks: slices.Clone(w.Tracks)}
+	after := make([]State, len(w.Rollouts))
+	for i := range w.Rollouts {
+		after[i] = w.Rollouts[i].State
+	}
+	for i := range w.Rollouts {
+		if after[i].Phase.Ended() {
+			continue
+		}
+		s := &stepper{w: &w, r: &w.Rollouts[i], state: clone(after[i]), after: after, index: i, decision: &d}
+		s.step()
+		if s.changed {
+			after[i] = s.state
+			d.States[s.r.Spec.Name] = s.state
+		}
+		d.Gates[s.r.Spec.Name] = s.gates
+	}
+	d.Document = buildDocument(w, d.Tracks, after)
+	d.Republish = differs(w.Document, d.Document)
+	return d
+}
+
+func clone(s State) State {
+	s.Stages, s.Admissions, s.Code = slices.Clone(s.Stages), slices.Clone(s.Admissions), maps.Clone(s.Code)
+	return s
+}
+
+// stepper takes one rollout one step further.
+type stepper struct {
+	w        *World
+	r        *Rollout
+	state    State
+	after    []State // of all rollouts, those before this one already stepped
+	index    int
+	decision *Decision
+	gates    []Gate
+	changed  bool
+}
+
+func (s *stepper) step() {
+	s.noteDelay()
+	if by, why := s.backOutReason(); why != "" {
+		s.backOut(by, why)
+		return
+	}
+	if newer := s.supersededBy(); newer != "" {
+		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
+		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
+		return
+	}
+	switch s.state.Phase {
+	case Waiting:
+		if s.open(append([]Gate{s.startGate()}, s.entryGates(0)...)...) {
+			s.begin()
+		}
+	case Running:
+		s.run()
+	case Settling:
+		if s.open(append([]Gate{s.stragglersGate()}, s.alwaysGates()...)...) {
+			s.complete()
+		}
+	}
+}
+
+// run grows the current stage, or leaves it.
+func (s *stepper) run() {
+	i := s.state.Current()
+	if s.state.Stages[i].Full.IsZero() {
+		gates := append(s.alwaysGates(), s.windowGate(i), s.holdGate(), s.rampGate(), s.deadlineGate())
+		if s.open(gates...) {
+			s.grow()
+		}
+		return
+	}
+	gates := []Gate{s.coverageGate(), s.bakeGate(), s.verdictGate()}
+	if next := i + 1; next < len(s.r.Spec.Schedule.Stages) {
+		gates = append(gates, s.growthGate(next))
+		gates = append(gates, s.entryGates(next)...)
+	} else {
+		gates = append(gates, s.alwaysGates()...)
+	}
+	if !s.open(append(gates, s.deadlineGate())...) {
+		return
+	}
+	st := &s.state.Stages[i]
+	st.Passed, st.Verdict = s.w.Now, s.r.Verdict.Evidence
+	s.state.Verdict = &s.r.Verdict
+	s.event(EventStageEnded, i, "sluice", "stage "+st.Name+" passed: "+s.r.Verdict.Reason)
+	if i+1 < len(s.r.Spec.Schedule.Stages) {
+		s.admit(i+1, s.r.Next)
+		return
+	}
+	s.settle()
+}
+
+// open records the gates and says whether all of them are open.
+func (s *stepper) open(gates ...Gate) bool {
+	s.gates = gates
+	return !slices.ContainsFunc(gates, func(g Gate) bool { return !g.Open })
+}
+
+func (s *stepper) begin() {
+	s.state.Code = s.codeNow()
+	s.phase(Running, "")
+	s.event(EventStarted, -1, s.r.Spec.By, s.r.Spec.Reason)
+	s.admit(0, s.r.Next)
+}
+
+// admit starts stage i with as many nodes as may be in flight at once.
+func (s *stepper) admit(i int, p Population) {
+	stage := s.r.Spec.Schedule.Stages[i]
+	target := s.target(stage, p)
+	st := StageState{Name: stage.Name, Set: p.Set, Count: len(p.Positions), Target: target, Threshold: segments.None, Since: s.w.Now}
+	s.state.Stages = append(s.state.Stages, st)
+	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %d nodes of %s", stage.Name, p.fresh(target), len(p.Positions), segmentName(stage)))
+	s.raise(i, p, p.more(segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
+}
+
+// grow admits further nodes of the current stage.
+func (s *stepper) grow() {
+	i := s.state.Current()
+	st := s.state.Stages[i]
+	next := s.r.Current.more(st.Threshold, st.Target, s.room())
+	if st.Threshold.Less(next) {
+		s.event(EventGrown, i, "sluice", fmt.Sprintf("stage %s: %d of %d nodes", st.Name, s.r.Current.fresh(next), s.r.Current.fresh(st.Target)))
+		s.raise(i, s.r.Current, next)
+	}
+}
+
+// raise sets the threshold of stage i, and notes when it is complete.
+func (s *stepper) raise(i int, p Population, t segments.Threshold) {
+	st := &s.state.Stages[i]
+	if p.fresh(t) == p.fresh(st.Target) {
+		t = st.Target // nobody is left between the two
+	}
+	st.Threshold = t
+	if t == st.Target {
+		st.Full = s.w.Now
+	}
+	s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: t})
+	s.changed = true
+}
+
+// target is the threshold at which a stage is complete: a share of positions, at least one node of a segment
+// that holds any, and never into the holdback.
+func (s *stepper) target(stage schedule.Stage, p Population) segments.Threshold {
+	if len(p.Positions) == 0 {
+		return segments.None
+	}
+	var t segments.Threshold
+	if stage.Nodes > 0 {
+		t = segments.Above(p.Positions[min(stage.Nodes, len(p.Positions))-1])
+	} else {
+		t = segments.Higher(segments.FromShare(uint64(stage.Percent)), segments.Above(p.Positions[0]))
+	}
+	held := s.r.Spec.Schedule.HoldbackFor(s.trackNodes())
+	if held == 0 {
+		return t
+	}
+	return segments.Lower(t, segments.FromShare(uint64(schedule.Hundred-held)))
+}
+
+func (s *stepper) trackNodes() int {
+	for _, t := range s.w.Tracks {
+		if t.Name == s.r.Spec.Track {
+			return t.Nodes
+		}
+	}
+	return 0
+}
+
+// room is how many more nodes may be admitted and not yet exposed.
+func (s *stepper) room() int {
+	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
+	counts := s.r.Verdict.Counts
+	return stage.Ramp.InFlight.Of(len(s.r.Current.Positions)) - (counts.Live - counts.Exposed)
+}
+
+// settle admits everyone, the holdback included.
+func (s *stepper) settle() {
+	i := s.state.Current()
+	st := &s.state.Stages[i]
+	if st.Threshold.Less(segments.All) {
+		st.Threshold, st.Target = segments.All, segments.All
+		s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: segments.All})
+	}
+	s.phase(Settling, "")
+	s.event(EventSettling, i, "sluice", "every stage has passed: everyone is admitted")
+}
+
+// complete makes the candidate the track's baseline.
+func (s *stepper) complete() {
+	for i := range s.decision.Tracks {
+		t := &s.decision.Tracks[i]
+		if t.Name != s.r.Spec.Track {
+			continue
+		}
+		if s.r.Spec.Candidate != "" {
+			t.Baseline = s.r.Spec.Candidate
+		} else {
+			t.Parameters = maps.Clone(t.Parameters)
+			if t.Parameters == nil {
+				t.Parameters = map[string]any{}
+			}
+			maps.Copy(t.Parameters, s.r.Spec.Parameters)
+		}
+	}
+	s.phase(Completed, "")
+	s.event(EventCompleted, s.state.Current(), "sluice", s.what()+" is the baseline of track "+s.r.Spec.Track)
+}
+
+func (s *stepper) what() string {
+	if s.r.Spec.Candidate != "" {
+		return s.r.Spec.Candidate
+	}
+	return "parameters " + strings.Join(slices.Sorted(maps.Keys(s.r.Spec.Parameters)), ", ")
+}
+
+func (s *stepper) phase(p Phase, reason string) {
+	s.state.Phase, s.state.Since, s.state.Reason, s.changed = p, s.w.Now, reason, true
+}
+
+func (s *stepper) event(kind string, stage int, by, text string) {
+	e := Event{Kind: kind, Rollout: s.r.Spec.Name, Track: s.r.Spec.Track, Index: stage, By: by, Text: text}
+	if stage >= 0 && stage < len(s.r.Spec.Schedule.Stages) {
+		e.Stage = s.r.Spec.Schedule.Stages[stage].Name
+	}
+	if kind == EventStageEnded || kind == EventBackedOut {
+		e.Verdict = &s.r.Verdict
+	}
+	s.decision.Events = append(s.decision.Events, e)
+}
+
+func segmentName(stage schedule.Stage) string {
+	if stage.Segment == "" {
+		return "everyone"
+	}
+	return stage.Segment
+}
+
+// noteDelay remembers when a delay was first seen, because a duration counts from then.
+func (s *stepper) noteDelay() {
+	raw := ""
+	if f := s.w.Flags.Rollouts[s.r.Spec.Name]; f != nil {
+		raw = f.Delay.Raw
+	}
+	switch seen := s.state.DelaySeen; {
+	case raw == "" && seen != nil:
+		s.state.DelaySeen, s.changed = nil, true
+	case raw != "" && (seen == nil || seen.Raw != raw):
+		s.state.DelaySeen, s.changed = &DelaySeen{Raw: raw, At: s.w.Now}, true
+	}
+}

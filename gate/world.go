@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"sort"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// World is everything that Decide looks at.
+type World struct {
+	Now time.Time
+	// Document is the one in force in the store.
+	Document segments.Document
+	Tracks   []segments.Track // as they are to be published: baseline, members, nodes
+	Rollouts []Rollout        // in the order in which they were created
+	Flags    flags.Reading
+	Stops    flags.Latched // what has latched before, here and at any edge
+	Holds    []Hold
+	Edges    []Edge
+	EdgeRule EdgeRule
+	Sources  analyzer.Sources
+	// Halt keeps everything as it is, back-outs excepted; a sentence, such as why the store looks restored.
+	Halt string
+	// Sets gives the counts of all sets that a population or a state names.
+	Sets map[string]int
+}
+
+// Rollout is one rollout with what was found out about it just now.
+type Rollout struct {
+	Spec  Spec
+	State State
+	// Verdict of the current stage, judged on evidence of Now; the zero value is inconclusive.
+	Verdict analyzer.Verdict
+	// Current and Next are the populations of the current stage and of the one after it.
+	Current, Next Population
+	// Held names holds that match nodes which the next move would admit.
+	Held []Hold
+}
+
+// Population is who is in a stage's segment.
+type Population struct {
+	Set       string   // digest, "" = everyone on the track
+	Positions []string // u of every member, sorted
+	Earlier   []string // of the members that earlier stages admitted, sorted
+	Err       string   // why it is not known
+}
+
+// Hold is an expiring, owned, commented stop for nodes that match a selector.
+type Hold struct {
+	ID       string    `json:"id"`
+	Selector string    `json:"selector"`
+	Until    time.Time `json:"until,omitzero"` // zero = no end
+	By       string    `json:"by"`
+	Comment  string    `json:"comment"`
+	Err      string    `json:"err,omitempty"` // it cannot be read: it holds everything
+}
+
+// Edge is one puppetserver, as it reported last.
+type Edge struct {
+	Host       string
+	At         time.Time
+	Ready      bool
+	Generation uint64
+	Refused    string
+	Local      []string
+	Code       map[string]string // environment → identity
+	BackedOut  []string          // rollouts that are backed out there
+}
+
+// EdgeRule says which edges count and how far behind they may be.
+type EdgeRule struct {
+	Live          time.Duration // an edge counts for so long after its last report
+	MaxAge        time.Duration // how long after a document was written a live edge must have it
+	AllowUnpinned bool          // go on although no code identity is known
+}
+
+func below(positions []string, t segments.Threshold) int {
+	if t == segments.All {
+		return len(positions)
+	}
+	return sort.SearchStrings(positions, string(t))
+}
+
+// fresh counts the members below t that no earlier stage admitted.
+func (p Population) fresh(t segments.Threshold) int {
+	return below(p.Positions, t) - below(p.Earlier, t)
+}
+
+// more is the threshold that admits room further members above from, and target at most.
+func (p Population) more(from, target segments.Threshold, room int) segments.Threshold {
+	if room <= 0 {
+		return from
+	}
+	start, end := below(p.Positions, from), below(p.Positions, target)
+	for i := start; i < end; i++ {
+		if e := sort.SearchStrings(p.Earlier, p.Positions[i]); e < len(p.Earlier) && p.Earlier[e] == p.Positions[i] {
+			continue
+		}
+		if room--; room < 0 {
+			return segments.Higher(from, segments.Threshold(p.Positions[i])) // up to this one, without it
+		}
+	}
+	return target
+}
+
+// Event is something that happened, for the audit and for people.
+type Event struct {
+	Kind    string            `json:"kind"`
+	Rollout string            `json:"rollout,omitempty"`
+	Track   string            `json:"track,omitempty"`
+	Stage   string            `json:"stage,omitempty"`
+	Index   int               `json:"index"`
+	Text    string            `json:"text"`
+	By      string            `json:"by"`
+	Verdict *analyzer.Verdict `json:"-"`
+}
+
+// Kinds of event.
+const (
+	EventStarted    = "rollout_started"
+	EventStage      = "stage_started"
+	EventGrown      = "stage_grown"
+	EventStageEnded = "stage_ended"
+	EventSettling   = "settling"
+	EventCompleted  = "completed"
+	EventBackedOut  = "backed_out"
+	EventSuperseded = "superseded"
+)
+
+// Decision is what follows from a World.
+type Decision struct {
+	States    map[string]State  // those that changed
+	Gates     map[string][]Gate // per rollout that has not ended
+	Events    []Event
+	Tracks    []segments.Track  // with a baseline that moved, if one did
+	Document  segments.Document // to be published; its generation is not set yet
+	Republish bool              // Document differs from the one in force
+}
