@@ -1,0 +1,221 @@
+package tree
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/enc"
+	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// Snapshot is everything below the prefix that decisions are made of, with the versions that a transaction
+// checks. Reading is consistent per part; what must not change in between is fenced when it is written.
+type Snapshot struct {
+	Init     Init
+	Tracks   []Track // by name
+	Document segments.Document
+	Stops    Stops
+	Rollouts []Rollout // by time of creation
+	Requests map[string]Request
+	Flags    map[string]string // below flags/
+	Holds    []gate.Hold
+	Edges    []edge.Status
+	Audit    AuditHead
+	Notified uint64
+	Versions map[string]uint64 // of single keys, 0 where there is none
+	// Damaged lists keys whose content cannot be read, each with the reason. What they would have said is not
+	// known, so nothing goes forward while there are any.
+	Damaged []string
+}
+
+// Rollout is a rollout as it is stored.
+type Rollout struct {
+	Spec   gate.Spec
+	State  gate.State
+	Status Status
+}
+
+// ErrNotInitialised is returned where `sluice init` has not run.
+var ErrNotInitialised = errors.New("the store holds no sluice installation: run `sluice init` first")
+
+// Read takes a snapshot.
+func Read(ctx context.Context, s store.Store) (*Snapshot, error) {
+	snap := &Snapshot{Requests: map[string]Request{}, Flags: map[string]string{}, Versions: map[string]uint64{}}
+	found, err := snap.get(ctx, s, InitKey, &snap.Init)
+	if err != nil {
+		return nil, err
+	}
+	if !found || snap.Init.Epoch == "" {
+		return nil, ErrNotInitialised
+	}
+	if err := snap.manifest(ctx, s); err != nil {
+		return nil, err
+	}
+	for key, v := range map[string]any{StopsKey: &snap.Stops, AuditHeadKey: &snap.Audit, NotifiedKey: &snap.Notified} {
+		if _, err := snap.get(ctx, s, key, v); err != nil {
+			return nil, err
+		}
+	}
+	rollouts := map[string]*Rollout{}
+	for prefix, take := range map[string]func(rest string, e store.Entry){
+		"tracks/":   func(_ string, e store.Entry) { snap.track(e) },
+		"rollouts/": func(_ string, e store.Entry) { snap.rollout(rollouts, e) },
+		"requests/": func(id string, e store.Entry) { snap.request(id, e) },
+		"flags/":    func(key string, e store.Entry) { snap.Flags[key] = string(e.Value) },
+		"holds/":    func(id string, e store.Entry) { snap.hold(id, e) },
+		"edges/":    func(host string, e store.Entry) { snap.edge(host, e) },
+	} {
+		entries, _, err := s.List(ctx, prefix)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", prefix, err)
+		}
+		for _, e := range entries {
+			if rest := strings.TrimPrefix(e.Key, prefix); rest != "" && !strings.HasSuffix(rest, "/") {
+				snap.Versions[e.Key] = e.Version
+				take(rest, e)
+			}
+		}
+	}
+	snap.order(rollouts)
+	return snap, nil
+}
+
+func (snap *Snapshot) get(ctx context.Context, s store.Store, key string, v any) (found bool, err error) {
+	e, err := s.Get(ctx, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("%s: %w", key, err)
+	}
+	snap.Versions[key] = e.Version
+	snap.decode(e, v)
+	return true, nil
+}
+
+func (snap *Snapshot) decode(e store.Entry, v any) bool {
+	if err := json.Unmarshal(e.Value, v); err != nil {
+		snap.Damaged = append(snap.Damaged, fmt.Sprintf("%s: %v", e.Key, err))
+		return false
+	}
+	return true
+}
+
+func (snap *Snapshot) manifest(ctx context.Context, s store.Store) error {
+	e, err := s.Get(ctx, ManifestKey)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		snap.Damaged = append(snap.Damaged, ManifestKey+": missing")
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", ManifestKey, err)
+	}
+	snap.Versions[ManifestKey] = e.Version
+	d, _, err := enc.Decode(e.Value)
+	if err != nil {
+		snap.Damaged = append(snap.Damaged, ManifestKey+": "+err.Error())
+		return nil
+	}
+	if snap.Document = d; d.Epoch != snap.Init.Epoch {
+		snap.Damaged = append(snap.Damaged, fmt.Sprintf("%s: epoch %s, the installation is %s", ManifestKey, d.Epoch, snap.Init.Epoch))
+	}
+	return nil
+}
+
+func (snap *Snapshot) track(e store.Entry) {
+	var t Track
+	if snap.decode(e, &t) {
+		snap.Tracks = append(snap.Tracks, t)
+	}
+}
+
+func (snap *Snapshot) rollout(all map[string]*Rollout, e store.Entry) {
+	name, what, ok := RolloutOf(e.Key)
+	if !ok {
+		return
+	}
+	r := all[name]
+	if r == nil {
+		r = &Rollout{}
+		all[name] = r
+	}
+	switch what {
+	case "spec":
+		snap.decode(e, &r.Spec)
+	case "state":
+		snap.decode(e, &r.State)
+	case "status":
+		_ = json.Unmarshal(e.Value, &r.Status) // for people only; nothing is decided by it
+	}
+}
+
+func (snap *Snapshot) request(id string, e store.Entry) {
+	var r Request
+	if err := json.Unmarshal(e.Value, &r); err != nil {
+		r = Request{Refused: "cannot be read: " + err.Error()}
+	}
+	snap.Requests[id] = r
+}
+
+func (snap *Snapshot) hold(id string, e store.Entry) {
+	h := gate.Hold{}
+	if err := json.Unmarshal(e.Value, &h); err != nil {
+		h = gate.Hold{Err: err.Error()}
+	}
+	h.ID = id
+	snap.Holds = append(snap.Holds, h)
+}
+
+func (snap *Snapshot) edge(host string, e store.Entry) {
+	s := edge.Status{}
+	if err := json.Unmarshal(e.Value, &s); err != nil {
+		s = edge.Status{Refused: "its report cannot be read: " + err.Error()}
+	}
+	s.Host = host
+	snap.Edges = append(snap.Edges, s)
+}
+
+func (snap *Snapshot) order(rollouts map[string]*Rollout) {
+	for name, r := range rollouts {
+		if r.Spec.Name != name { // a state without a spec, or one that was moved by hand
+			snap.Damaged = append(snap.Damaged, SpecKey(name)+": missing, or it names another rollout")
+			continue
+		}
+		snap.Rollouts = append(snap.Rollouts, *r)
+	}
+	sort.Slice(snap.Rollouts, func(i, j int) bool {
+		a, b := snap.Rollouts[i].Spec, snap.Rollouts[j].Spec
+		if !a.Created.Equal(b.Created) {
+			return a.Created.Before(b.Created)
+		}
+		return a.Name < b.Name
+	})
+	sort.Strings(snap.Damaged)
+}
+
+// Rollout finds a rollout by name, nil where there is none.
+func (snap *Snapshot) Rollout(name string) *Rollout {
+	for i := range snap.Rollouts {
+		if snap.Rollouts[i].Spec.Name == name {
+			return &snap.Rollouts[i]
+		}
+	}
+	return nil
+}
+
+// Track finds a track by name, nil where there is none.
+func (snap *Snapshot) Track(name string) *Track {
+	for i := range snap.Tracks {
+		if snap.Tracks[i].Name == name {
+			return &snap.Tracks[i]
+		}
+	}
+	return nil
+}

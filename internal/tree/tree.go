@@ -1,0 +1,118 @@
+// Package tree is the shape of sluice's keys in the store: their names, what is in them, and how all of it is
+// read at once. DESIGN.md section 4 says who writes what.
+package tree
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/flags"
+)
+
+// Fixed keys.
+const (
+	InitKey      = "init"
+	LeaderKey    = "leader"
+	ManifestKey  = "enc/manifest"
+	StopsKey     = "enc/stops"
+	AuditHeadKey = "audit/head"
+	NotifiedKey  = "audit/notified"
+	FreezeKey    = "flags/freeze"
+	ForceKey     = "flags/force"
+)
+
+// Keys of one thing each.
+func SpecKey(rollout string) string            { return "rollouts/" + rollout + "/spec" }
+func StateKey(rollout string) string           { return "rollouts/" + rollout + "/state" }
+func StatusKey(rollout string) string          { return "rollouts/" + rollout + "/status" }
+func RequestKey(id string) string              { return "requests/" + id }
+func TrackKey(track string) string             { return "tracks/" + track }
+func EdgeKey(host string) string               { return "edges/" + host }
+func AuditKey(seq uint64) string               { return fmt.Sprintf("audit/%012d", seq) }
+func FlagKey(rollout, flag string) string      { return "flags/" + rollout + "/" + flag }
+func ApprovalKey(rollout, stage string) string { return "flags/" + rollout + "/approve/" + stage }
+
+// RolloutOf takes "rollouts/NAME/spec" apart; ok is false for other keys.
+func RolloutOf(key string) (name, what string, ok bool) {
+	rest, ok := strings.CutPrefix(key, "rollouts/")
+	if !ok {
+		return "", "", false
+	}
+	name, what, ok = strings.Cut(rest, "/")
+	return name, what, ok
+}
+
+// Init is what `sluice init` leaves: the identity of the installation.
+type Init struct {
+	Format  int       `json:"format"`
+	Epoch   string    `json:"epoch"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by"`
+}
+
+// Track is where a track stands.
+type Track struct {
+	Name       string         `json:"name"`
+	Baseline   string         `json:"baseline"`
+	Parameters map[string]any `json:"parameters,omitempty"`
+	Members    string         `json:"members,omitempty"` // digest of the set of nodes for which upstream names no environment
+	Count      int            `json:"count,omitempty"`   // of that set
+	Nodes      int            `json:"nodes"`
+}
+
+// Kinds of request.
+const (
+	RequestStart          = "start"
+	RequestUnveto         = "unveto"
+	RequestConfirmRestore = "confirm_restore"
+)
+
+// Request is what a person asks the leader to do. The leader removes it when it is done, and says in Refused why
+// it will not be.
+type Request struct {
+	Kind    string    `json:"kind"`
+	Rollout string    `json:"rollout,omitempty"` // start: its name; unveto: whose change
+	Start   *Start    `json:"start,omitempty"`
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+	Refused string    `json:"refused,omitempty"`
+}
+
+// Start asks for a rollout; schedule and policy are names in the leader's configuration.
+type Start struct {
+	Track       string         `json:"track"`
+	Environment string         `json:"environment,omitempty"`
+	Parameters  map[string]any `json:"parameters,omitempty"`
+	Change      string         `json:"change,omitempty"`
+	Schedule    string         `json:"schedule"`
+	Policy      string         `json:"policy"`
+}
+
+// Status is what the leader last saw of a rollout: why it stands still, in full.
+type Status struct {
+	At      time.Time        `json:"at"`
+	Leader  string           `json:"leader"`
+	Gates   []gate.Gate      `json:"gates,omitempty"`
+	Verdict analyzer.Verdict `json:"verdict"`
+	// StillToRun counts nodes that are admitted and have not run the change: they get it on their next run even
+	// while the rollout is paused.
+	StillToRun int `json:"still_to_run"`
+	// Planned is how many nodes each stage of the schedule admits in total, -1 where that is not known yet.
+	Planned []int `json:"planned,omitempty"`
+}
+
+// Stops is what the leader remembers of people's flags.
+type Stops struct {
+	Latched flags.Latched     `json:"latched"`
+	Seen    map[string]string `json:"seen,omitempty"` // flags as they were at the last look, for the audit
+}
+
+// AuditHead names the last entry of the audit chain.
+type AuditHead struct {
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"`
+}
