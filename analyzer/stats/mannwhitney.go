@@ -65,8 +65,9 @@ func test(p pooled, opt Options) (Result, error) {
 		return Result{}, err
 	}
 	r.P, r.LogP = t.p, t.logP
-	r.Shift = shift(p)
-	r.ShiftLow, r.ShiftHigh = shiftInterval(p, opt.Level)
+	d := newDifferences(p)
+	r.Shift = shift(d)
+	r.ShiftLow, r.ShiftHigh = shiftInterval(p, d, opt.Level)
 	r.Warnings = warnings(p, r)
 	return r, nil
 }

@@ -9,15 +9,14 @@ import (
 // shift is the Hodges-Lehmann estimate: the median of all n·m differences, exact
 // and not a root of a standardised rank sum (facts: 5.1). For an even number it
 // is the mean of the two middle ones.
-func shift(p pooled) float64 {
-	pairs := p.n * p.m
-	low := p.difference((pairs + 1) / 2)
-	if pairs%2 == 1 {
+func shift(d differences) float64 {
+	low := d.smallest((d.pairs + 1) / 2)
+	if d.pairs%2 == 1 {
 		return low
 	}
 	high := low
-	if p.pairsUpTo(low) < pairs/2+1 {
-		high = p.difference(pairs/2 + 1)
+	if pairs, _ := d.upTo(low); pairs < d.pairs/2+1 {
+		high = d.smallest(d.pairs/2 + 1)
 	}
 	return middle(low, high)
 }
@@ -37,12 +36,12 @@ func middle(low, high float64) float64 {
 // c-th smallest to the c-th largest difference, c being the largest number with
 // P(U < c) ≤ (1−level)/2 under the null distribution of U without ties, which is
 // the widest one (Hollander and Wolfe, Nonparametric Statistical Methods, 4.3).
-func shiftInterval(p pooled, level float64) (low, high float64) {
+func shiftInterval(p pooled, d differences, level float64) (low, high float64) {
 	c := criticalRank(p.n, p.m, (1-level)/2)
 	if c < 1 {
 		return math.Inf(-1), math.Inf(1)
 	}
-	return p.difference(c), p.difference(p.n*p.m - c + 1)
+	return d.smallest(c), d.smallest(d.pairs - c + 1)
 }
 
 // criticalRank is exact for up to 64 observations, else by the normal
@@ -69,61 +68,4 @@ func criticalRank(n, m int64, alpha float64) int64 {
 		}
 	}
 	return 0
-}
-
-// difference is the k-th smallest of the n·m differences x−y, k from 1. The
-// order of floats is the order of their bits, so 64 halvings always find it.
-func (p pooled) difference(k int64) float64 {
-	low, high := order(p.subtract(0, len(p.values)-1)), order(p.subtract(len(p.values)-1, 0))
-	for low < high {
-		mid := low + int64(uint64(high-low)/2)
-		if p.pairsUpTo(unorder(mid)) >= k {
-			high = mid
-		} else {
-			low = mid + 1
-		}
-	}
-	return unorder(low)
-}
-
-// subtract is values[i] − values[j]; equal infinities are equal, so 0 apart.
-func (p pooled) subtract(i, j int) float64 {
-	if p.values[i] == p.values[j] {
-		return 0
-	}
-	return p.values[i] - p.values[j]
-}
-
-// pairsUpTo counts the pairs with x−y ≤ d. A rounded difference still grows with
-// x and falls with y, so one pass with two fingers is enough.
-func (p pooled) pairsUpTo(d float64) int64 {
-	var pairs int64
-	j, left := 0, p.m
-	for i, x := range p.canary {
-		if x == 0 {
-			continue
-		}
-		for j < len(p.values) && p.subtract(i, j) > d {
-			left -= p.control[j]
-			j++
-		}
-		pairs += x * left
-	}
-	return pairs
-}
-
-// order maps floats to integers in the same order, −0 to 0.
-func order(f float64) int64 {
-	bits := int64(math.Float64bits(f))
-	if bits < 0 {
-		return math.MinInt64 - bits
-	}
-	return bits
-}
-
-func unorder(i int64) float64 {
-	if i < 0 {
-		i = math.MinInt64 - i
-	}
-	return math.Float64frombits(uint64(i))
 }

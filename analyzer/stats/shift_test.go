@@ -26,10 +26,10 @@ func TestShiftByListing(t *testing.T) {
 		}
 		slices.Sort(all)
 		k := rapid.IntRange(1, len(all)).Draw(t, "k")
-		if got := p.difference(int64(k)); got != all[k-1] {
+		if got := newDifferences(p).smallest(int64(k)); got != all[k-1] {
 			t.Fatalf("difference %d is %v, want %v", k, got, all[k-1])
 		}
-		if got, want := shift(p), middle(all[(len(all)-1)/2], all[len(all)/2]); got != want {
+		if got, want := shift(newDifferences(p)), middle(all[(len(all)-1)/2], all[len(all)/2]); got != want {
 			t.Fatalf("shift %v, want %v", got, want)
 		}
 	})
