@@ -38,8 +38,8 @@ func TestFoldKeepsWhatIsUsable(t *testing.T) {
 			Sample{Values: map[string]float64{"2001:db8::1": 1, "2001:db8::2": 2}}},
 		{"urls, empty values and other labels map to no node", Query{}, model.Vector{
 			series(1, "instance", "https://shop/"), series(2, "instance", ""), series(3, "job", "x"),
-			series(4, "instance", "web1:http"), series(5, "instance", "web1:9100")},
-			Sample{Values: map[string]float64{"web1": 5}, Skipped: 4}},
+			series(4, "instance", "web1:http"), series(5, "instance", "web1:9100"), series(6, "instance", "web1/cart"), series(7, "instance", "web1/cart:80")},
+			Sample{Values: map[string]float64{"web1": 5}, Skipped: 6}},
 		{"a rule with group 1 matches whole values", Query{Label: "host", Node: regexp.MustCompile(`(web\d)\.lan`)}, model.Vector{
 			series(1, "host", "web1.lan"), series(2, "host", "web2.lan.evil"), series(3, "host", "xweb3.lan")},
 			Sample{Values: map[string]float64{"web1": 1}, Skipped: 2}},

@@ -135,7 +135,7 @@ func fromLoopback(r *http.Request) bool {
 // loopbackAddr reports whether "IP:PORT" is a loopback address.
 func loopbackAddr(address string) bool {
 	a, err := netip.ParseAddrPort(address)
-	return err == nil && a.Addr().Unmap().IsLoopback()
+	return err == nil && a.Addr().IsLoopback()
 }
 
 // loopbackHost reports whether a Host header, with or without a port, names
@@ -154,5 +154,5 @@ func loopbackHost(host string) bool {
 		host = host[1 : len(host)-1]
 	}
 	a, err := netip.ParseAddr(host)
-	return err == nil && a.Zone() == "" && a.Unmap().IsLoopback()
+	return err == nil && a.Zone() == "" && a.IsLoopback()
 }

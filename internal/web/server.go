@@ -158,7 +158,8 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) run(ctx context.Context) error {
-	// Handlers outlive ctx by the shutdown timeout, not longer.
+	// Handlers outlive ctx by the shutdown timeout, not longer. Closing a
+	// connection does not reach a handler that has left its body unread.
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var serving sync.WaitGroup
@@ -176,7 +177,7 @@ func (s *Server) run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.shutdown(base, cut)
+	s.shutdown(base)
 	_ = s.Close() // the toolkit leaves a listener open when its file is bad
 	serving.Wait()
 	return err
@@ -190,7 +191,7 @@ func (s *Server) serve(l net.Listener, srv *http.Server) error {
 	return toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &s.options.WebConfigFile}, slog.New(zerolog.NewSlogHandler(log)))
 }
 
-func (s *Server) shutdown(base context.Context, cut context.CancelFunc) {
+func (s *Server) shutdown(base context.Context) {
 	ctx, cancel := context.WithTimeout(base, s.options.ShutdownTimeout)
 	defer cancel()
 	var ending sync.WaitGroup
@@ -198,7 +199,6 @@ func (s *Server) shutdown(base context.Context, cut context.CancelFunc) {
 		ending.Go(func() {
 			if err := srv.Shutdown(ctx); err != nil {
 				s.options.Log.Warn().Err(err).Msg("requests did not end in time and are cut")
-				cut()
 				_ = srv.Close()
 			}
 		})

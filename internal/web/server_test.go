@@ -270,7 +270,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	}
 }
 
-// One that does not finish is cut, and leaves nothing behind.
+// One that does not finish is cut, its body unread, and leaves nothing behind.
 func TestShutdownCutsRequests(t *testing.T) {
 	entered, left := make(chan struct{}), make(chan struct{})
 	s, err := New(Options{ListenAddress: []string{"127.0.0.1:0"}, Ready: nothing, Reload: nothing, ShutdownTimeout: time.Millisecond,
@@ -285,7 +285,7 @@ func TestShutdownCutsRequests(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/api/v1/", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.Addr()+"/api/v1/", strings.NewReader("unread"))
 	if err != nil {
 		t.Fatal(err)
 	}
