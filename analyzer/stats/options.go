@@ -103,7 +103,8 @@ type Result struct {
 	// differences canary − control, in the unit of the values.
 	Shift float64
 	// ShiftLow and ShiftHigh bound the shift with a confidence of at least
-	// ShiftLevel; they are infinite where the arms are too small for it.
+	// ShiftLevel. They are infinite where the arms are too small for it, which
+	// encoding/json refuses to write.
 	ShiftLow, ShiftHigh, ShiftLevel float64
 	// Warnings are sentences for the operator about what limits the result.
 	Warnings []string

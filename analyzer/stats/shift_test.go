@@ -99,3 +99,40 @@ func TestShiftIntervalCovers(t *testing.T) {
 		t.Errorf("covered %d of %d", covered, total)
 	}
 }
+
+// Larger arms, of which the bracket has to be narrowed many times: smooth, with
+// huge jumps, heavily tied, and with infinities at both ends.
+func TestShiftByListingLarge(t *testing.T) {
+	t.Parallel()
+	inf := math.Inf(1)
+	for name, value := range map[string]func(i int) float64{
+		"smooth":   func(i int) float64 { return math.Sin(float64(i) * 12.9898) },
+		"jumps":    func(i int) float64 { return math.Exp(float64(i*7919%601) - 300) },
+		"tied":     func(i int) float64 { return float64(i * i % 17) },
+		"infinite": func(i int) float64 { return []float64{-inf, inf, float64(i), 1}[i%4] },
+	} {
+		var x, y, all []float64
+		for i := range 300 {
+			x, y = append(x, value(i)), append(y, value(i+1000))
+		}
+		for _, a := range x {
+			for _, b := range y {
+				all = append(all, subtract(a, b))
+			}
+		}
+		slices.Sort(all)
+		p, err := poolSamples(x, y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDifferences(p)
+		for k := 1; k <= len(all); k += 1 + len(all)/57 {
+			if got := d.smallest(int64(k)); got != all[k-1] {
+				t.Errorf("%s: difference %d is %v, want %v", name, k, got, all[k-1])
+			}
+		}
+		if got, want := shift(d), middle(all[len(all)/2-1], all[len(all)/2]); got != want {
+			t.Errorf("%s: shift %v, want %v", name, got, want)
+		}
+	}
+}
