@@ -46,6 +46,7 @@ type Store struct {
 	config Config
 	client *api.Client
 	http   *http.Client // to close idle connections
+	bare   bool         // no token is sent
 }
 
 // New checks the configuration; it sends nothing.
@@ -75,7 +76,7 @@ func New(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul client: %w", err)
 	}
-	return &Store{config: c, client: client, http: clientConfig.HttpClient}, nil
+	return &Store{config: c, client: client, http: clientConfig.HttpClient, bare: clientConfig.Token == ""}, nil
 }
 
 func orDefault[T comparable](value, otherwise T) T {
@@ -152,8 +153,11 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	defer cancel()
 	token, _, err := s.client.ACL().TokenReadSelf((&api.QueryOptions{}).WithContext(ctx))
 	var status api.StatusError
-	if errors.As(err, &status) && status.Code == http.StatusUnauthorized {
-		return "", nil // access rules are off
+	if errors.As(err, &status) {
+		off := status.Code == http.StatusUnauthorized
+		if off || s.bare && status.Code == http.StatusForbidden {
+			return "", nil // no access rules, or nobody in particular
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("read own token: %w", classify(err))
