@@ -134,3 +134,22 @@ func Added(prev, next []byte) int {
 	}
 	return n
 }
+
+// Grow makes the set of everything that is in data (a set's bytes) and of the given certnames. Sets grow and
+// never shrink by themselves.
+func Grow(data []byte, certnames []string) Set {
+	fresh := NewSet(certnames)
+	out := make([]byte, 0, len(data)+len(fresh.Data))
+	a, b := data, fresh.Data
+	for len(a) >= LineWidth || len(b) >= LineWidth {
+		switch {
+		case len(b) < LineWidth || len(a) >= LineWidth && string(a[:Digits]) < string(b[:Digits]):
+			out, a = append(out, a[:LineWidth]...), a[LineWidth:]
+		case len(a) < LineWidth || string(b[:Digits]) < string(a[:Digits]):
+			out, b = append(out, b[:LineWidth]...), b[LineWidth:]
+		default:
+			out, a, b = append(out, a[:LineWidth]...), a[LineWidth:], b[LineWidth:]
+		}
+	}
+	return Set{Digest: DigestOf(out), Count: len(out) / LineWidth, Data: out}
+}

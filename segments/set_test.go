@@ -73,3 +73,12 @@ func TestAdded(t *testing.T) {
 		}
 	})
 }
+
+func TestGrow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.IntRange(0, 40).Draw(t, "a"), rapid.IntRange(0, 40).Draw(t, "b")
+		if got, want := Grow(NewSet(names(a)).Data, names(b)), NewSet(names(max(a, b))); got.Digest != want.Digest || got.Count != want.Count {
+			t.Fatalf("Grow(%d, %d) has %d members", a, b, got.Count)
+		}
+	})
+}

@@ -68,6 +68,13 @@ type PuppetDB struct {
 	// commands waiting (default 1000) or is further behind (default 10m).
 	MaxQueueDepth int            `yaml:"max_queue_depth"`
 	MaxLag        model.Duration `yaml:"max_lag"`
+	// Overlap is how long the recent past stays provisional, because reports become visible late and out of
+	// order; default 15m. No stage is left before reports are complete beyond its start.
+	Overlap model.Duration `yaml:"overlap"`
+	// History is how far back reports are read at the start; default 25h.
+	History model.Duration `yaml:"history"`
+	// Inventory is the time between two readings of nodes and facts; default 5m.
+	Inventory model.Duration `yaml:"inventory_interval"`
 }
 
 // Prometheus answers the queries of SLIs.
@@ -109,6 +116,9 @@ type Edges struct {
 	// MaxAge is how long a live edge may stay behind the newest document
 	// before the edges gate closes; default 60s, at most Live.
 	MaxAge model.Duration `yaml:"max_age"`
+	// AllowUnpinned goes on although nothing tells one version of an environment's code from another. Code that
+	// changes under a rollout is not seen then.
+	AllowUnpinned bool `yaml:"allow_unpinned,omitempty"`
 }
 
 // Grafana gets annotations.

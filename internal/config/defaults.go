@@ -57,6 +57,9 @@ func (p *PuppetDB) SetDefaults(given func(key string) bool) {
 	fill(given, "poll_interval", &p.PollInterval, model.Duration(30*time.Second))
 	fill(given, "max_queue_depth", &p.MaxQueueDepth, 1000)
 	fill(given, "max_lag", &p.MaxLag, model.Duration(10*time.Minute))
+	fill(given, "overlap", &p.Overlap, model.Duration(15*time.Minute))
+	fill(given, "history", &p.History, model.Duration(25*time.Hour))
+	fill(given, "inventory_interval", &p.Inventory, model.Duration(5*time.Minute))
 }
 
 // SetDefaults fills in how the command is called.

@@ -129,6 +129,9 @@ func (v *validator) puppetDB() {
 	}
 	v.positive("puppetdb.poll_interval", p.PollInterval)
 	v.positive("puppetdb.max_lag", p.MaxLag)
+	v.positive("puppetdb.overlap", p.Overlap)
+	v.positive("puppetdb.history", p.History)
+	v.positive("puppetdb.inventory_interval", p.Inventory)
 	v.atLeastOne("puppetdb.max_queue_depth", p.MaxQueueDepth)
 }
 
