@@ -144,7 +144,7 @@ func TestWatchBlocks(t *testing.T) {
 // TestKilledServer is about one leader through a power cut of the whole store.
 func TestKilledServer(t *testing.T) {
 	own := consultest.Start(t)
-	s := open(t, own, own.Management, nil)
+	s := open(t, own, own.Management, shortTTL)
 	l := campaign(t, s, "anna")
 	must(t, s.Txn(t.Context(), l.Check(), store.Set("state", []byte("1"))))
 	must(t, own.Kill())

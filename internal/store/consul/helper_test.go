@@ -56,7 +56,7 @@ func openClient(t *testing.T, client *api.Config, change func(*consul.Config)) *
 	c := consul.Config{
 		Client:     client,
 		Prefix:     fmt.Sprintf("test-%d/", prefixes.Add(1)),
-		SessionTTL: 2 * time.Second,
+		SessionTTL: 10 * time.Second, // no busy machine misses a renewal
 		LockDelay:  time.Millisecond,
 		Wait:       5 * time.Minute, // so that no wake is a timeout
 		Log:        zerolog.New(zerolog.NewTestWriter(t)),
@@ -71,6 +71,8 @@ func openClient(t *testing.T, client *api.Config, change func(*consul.Config)) *
 	t.Cleanup(s.Close)
 	return s
 }
+
+func shortTTL(c *consul.Config) { c.SessionTTL = 3 * time.Second }
 
 func onPrefix(prefix string) func(*consul.Config) {
 	return func(c *consul.Config) { c.Prefix = prefix }
