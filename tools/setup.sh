@@ -52,8 +52,10 @@ pinned() { awk -v m="$2" '$1 == m && $2 ~ /^v/ { print $2 } $1 == "require" && $
 
 # recent says whether a program is the wanted version or a newer one.
 recent() {
-  local have
-  have=$("$1" -version 2>/dev/null | grep -oE -m1 'v?[0-9]+\.[0-9]+\.[0-9]+') || return 1
+  local all have
+  all=$("$1" -version 2>/dev/null) || return 1 # whole: a reader that stops early would make the writer fail
+  have=$(grep -oE 'v?[0-9]+\.[0-9]+\.[0-9]+' <<<"$all" | sed -n 1p)
+  [ -n "$have" ] || return 1
   [ "$(printf '%s\n%s\n' "${2#v}" "${have#v}" | sort -V | tail -n 1)" = "${have#v}" ]
 }
 
