@@ -5,8 +5,11 @@ time=${1:?usage: fuzz.sh TIME [packages]}
 shift
 [ $# -gt 0 ] || set -- ./...
 targets=0 rc=0
-for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' "$@"); do
-  for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' "$@")
+for package in $packages; do
+  # A package that does not compile has targets that nobody runs: that is a failure, not an empty list.
+  listed=$(go test -list '^Fuzz' "$package") || { echo "$listed" >&2; rc=1; continue; }
+  for target in $(grep '^Fuzz' <<<"$listed" || true); do
     targets=$((targets + 1))
     echo "== $package $target"
     go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package" || rc=1
