@@ -1,0 +1,342 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/internal/enc"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments/selector"
+)
+
+// change is what one look is about to write: everything in one transaction, or nothing.
+type change struct {
+	leader   *leader
+	snap     *tree.Snapshot
+	now      time.Time
+	reading  flags.Reading
+	latched  flags.Latched
+	halt     string
+	evidence map[string]analyzer.Evidence
+
+	floor    uint64 // the next generation is above this one
+	repair   bool   // the manifest in the store is not the one to keep
+	specs    []gate.Spec
+	requests []store.Op
+	entries  []tree.AuditEntry
+}
+
+// repairable looks for damage. A manifest that was torn, emptied or edited is written again; anything else that cannot
+// be read keeps everything as it is, for a person to mend. A store that is behind its edges is a restored one.
+func (c *change) repairable() error {
+	c.evidence = map[string]analyzer.Evidence{}
+	var rest []string
+	for _, d := range c.snap.Damaged {
+		if strings.HasPrefix(d, tree.ManifestKey+":") {
+			c.repair = true
+			continue
+		}
+		rest = append(rest, d)
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("the store is damaged: %s", strings.Join(rest, "; "))
+	}
+	ahead, host := uint64(0), ""
+	for _, e := range c.snap.Edges {
+		if e.Epoch == c.snap.Init.Epoch && e.Generation > ahead {
+			ahead, host = e.Generation, e.Host
+		}
+	}
+	if c.repair {
+		last := c.leader.lastDocument
+		if last.Generation == 0 && ahead == 0 {
+			return fmt.Errorf("the store is damaged: %s, and neither this leader nor any edge knows the last generation", strings.Join(c.snap.Damaged, "; "))
+		}
+		c.floor = max(last.Generation, ahead)
+		c.snap.Document = last
+		c.snap.Document.Epoch, c.snap.Document.Generation = c.snap.Init.Epoch, c.floor
+		c.audit(gate.Event{Kind: "repaired", Text: strings.Join(c.snap.Damaged, "; ") + ": written again", By: "sluice", Index: -1}, "", "")
+		return nil
+	}
+	if ahead > c.snap.Document.Generation {
+		c.floor = ahead
+		c.halt = fmt.Sprintf("edge %s has generation %d, the store has %d: the store was restored from before; a person must confirm that (sluice confirm-restore)", host, ahead, c.snap.Document.Generation)
+		return nil
+	}
+	c.leader.lastDocument = c.snap.Document
+	return nil
+}
+
+// takeRequests reads what people asked for.
+func (c *change) takeRequests() {
+	for _, id := range enc.SortedKeys(c.snap.Requests) {
+		r := c.snap.Requests[id]
+		if r.Refused != "" {
+			continue
+		}
+		if why := c.take(id, r); why != "" {
+			r.Refused = why
+			data, err := json.Marshal(r)
+			if err != nil {
+				continue
+			}
+			c.requests = append(c.requests, store.CAS(tree.RequestKey(id), data, c.snap.Versions[tree.RequestKey(id)]))
+			c.audit(gate.Event{Kind: "refused", Rollout: r.Rollout, Text: why, By: r.By, Index: -1}, "", "")
+		}
+	}
+}
+
+// take carries a request out, or says why not.
+func (c *change) take(id string, r tree.Request) string {
+	done := func() {
+		c.requests = append(c.requests, store.DeleteCAS(tree.RequestKey(id), c.snap.Versions[tree.RequestKey(id)]))
+	}
+	switch r.Kind {
+	case tree.RequestStart:
+		return c.start(r, done)
+	case tree.RequestUnveto:
+		target := c.snap.Rollout(r.Rollout)
+		if target == nil || target.State.Phase != gate.BackedOut {
+			return "there is no backed-out rollout " + r.Rollout
+		}
+		target.State.Unvetoed = true
+		c.audit(gate.Event{Kind: "unvetoed", Rollout: r.Rollout, Text: r.Reason, By: r.By, Index: -1}, "", "")
+		done()
+	case tree.RequestConfirmRestore:
+		if c.halt == "" {
+			return "the store is not behind any edge"
+		}
+		c.halt, c.repair = "", true
+		c.audit(gate.Event{Kind: "restore_confirmed", Text: r.Reason, By: r.By, Index: -1}, "", "")
+		done()
+	default:
+		return fmt.Sprintf("unknown kind %q", r.Kind)
+	}
+	return ""
+}
+
+func (c *change) start(r tree.Request, done func()) string {
+	if c.snap.Rollout(r.Rollout) != nil {
+		return "a rollout of that name exists; names are never used twice"
+	}
+	if c.halt != "" {
+		return c.halt
+	}
+	if r.Start == nil {
+		return "the request says nothing to start"
+	}
+	track := c.snap.Track(r.Start.Track)
+	if track == nil {
+		return fmt.Sprintf("track %q is not in the store (sluice init makes tracks)", r.Start.Track)
+	}
+	for _, o := range c.snap.Rollouts {
+		same := o.Spec.Track == track.Name && o.Spec.Candidate == r.Start.Environment && r.Start.Environment != ""
+		if same && o.State.Phase == gate.BackedOut && !o.State.Unvetoed {
+			return fmt.Sprintf("%s was backed out by rollout %s (%s) and is vetoed: sluice unveto %s", r.Start.Environment, o.Spec.Name, o.State.Reason, o.Spec.Name)
+		}
+		if same && !o.State.Phase.Ended() {
+			return fmt.Sprintf("rollout %s is under way with the same environment", o.Spec.Name)
+		}
+	}
+	spec, err := freeze(c.leader.site.cfg, r.Rollout, r, track.Baseline, c.now)
+	if err != nil {
+		return err.Error()
+	}
+	c.specs = append(c.specs, spec)
+	c.snap.Rollouts = append(c.snap.Rollouts, tree.Rollout{Spec: spec})
+	c.audit(gate.Event{Kind: "queued", Rollout: spec.Name, Track: spec.Track, Text: spec.Reason, By: spec.By, Index: -1}, "", "")
+	done()
+	return ""
+}
+
+// apply writes what was decided: one transaction, fenced by the lease, with every key checked against the version that
+// the decision was made of. The evidence is kept before it.
+func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*tracked) error {
+	ops := c.requests
+	for _, s := range c.specs {
+		ops = append(ops, put(tree.SpecKey(s.Name), s, 0))
+		if _, changed := d.States[s.Name]; !changed {
+			ops = append(ops, put(tree.StateKey(s.Name), gate.State{}, 0))
+		}
+	}
+	if err := c.states(d, &ops); err != nil {
+		return err
+	}
+	for i := range d.Tracks {
+		t := tracks[d.Tracks[i].Name]
+		if moved := t.Baseline != d.Tracks[i].Baseline || len(t.Parameters) != len(d.Tracks[i].Parameters); moved || t.changed {
+			t.Baseline, t.Parameters = d.Tracks[i].Baseline, d.Tracks[i].Parameters
+			ops = append(ops, put(tree.TrackKey(t.Name), t.Track, c.snap.Versions[tree.TrackKey(t.Name)]))
+		}
+	}
+	published, err := c.publish(d, &ops)
+	if err != nil {
+		return err
+	}
+	c.flagChanges(&ops)
+	head, err := c.chain(&ops)
+	if err != nil {
+		return err
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	if err := c.leader.store.Txn(ctx, append([]store.Op{c.leader.lease.Check()}, ops...)...); err != nil {
+		return err
+	}
+	c.snap.Audit = head
+	if published {
+		c.leader.lastDocument = c.snap.Document
+	}
+	for _, e := range c.entries {
+		c.leader.log.Info().Str("kind", e.Kind).Str("rollout", e.Rollout).Str("stage", e.Stage).Str("by", e.By).Msg(e.Text)
+	}
+	return c.leader.appendAudit(ctx, head)
+}
+
+// states writes the states that changed, and the audit of why.
+func (c *change) states(d gate.Decision, ops *[]store.Op) error {
+	for i := range c.snap.Rollouts {
+		r := &c.snap.Rollouts[i]
+		name := r.Spec.Name
+		next, changed := d.States[name]
+		if !changed {
+			if r.State.Unvetoed { // the only change a request makes to a state
+				*ops = append(*ops, put(tree.StateKey(name), r.State, c.snap.Versions[tree.StateKey(name)]))
+			}
+			continue
+		}
+		if next.Verdict != nil && (len(next.Stages) != len(r.State.Stages) || next.Phase != r.State.Phase) {
+			if err := keepEvidence(c.leader.site.cfg.Controller.StateDir, c.evidence[name], next.Verdict.Evidence); err != nil && next.Phase != gate.BackedOut {
+				return fmt.Errorf("rollout %s: the evidence cannot be kept, so nothing is decided on it: %w", name, err)
+			}
+		}
+		for _, e := range d.Events {
+			if e.Rollout == name {
+				c.audit(e, describe(r.State), describe(next))
+			}
+		}
+		*ops = append(*ops, put(tree.StateKey(name), next, c.snap.Versions[tree.StateKey(name)]))
+		r.State = next
+	}
+	return nil
+}
+
+func describe(s gate.State) string {
+	if i := s.Current(); i >= 0 && !s.Phase.Ended() {
+		return fmt.Sprintf("%s, stage %s, threshold %s", s.Phase, s.Stages[i].Name, s.Stages[i].Threshold)
+	}
+	return s.Phase.String()
+}
+
+// publish writes a document when it says something new, when the one in the store is not whole, and now and then
+// to keep the edges' allowance small.
+func (c *change) publish(d gate.Decision, ops *[]store.Op) (bool, error) {
+	if !d.Republish && !c.repair && c.now.Sub(c.snap.Document.Written) < gate.KeepAlive {
+		return false, nil
+	}
+	doc := d.Document
+	doc.Epoch, doc.Written = c.snap.Init.Epoch, c.now
+	doc.Generation = max(c.snap.Document.Generation, c.floor) + 1
+	if c.halt != "" && !c.repair {
+		return false, nil // the edges would refuse it, and a person has to look first
+	}
+	data, err := enc.Encode(doc)
+	if err != nil {
+		return false, err
+	}
+	*ops = append(*ops, store.CAS(tree.ManifestKey, data, c.snap.Versions[tree.ManifestKey]))
+	c.snap.Document = doc
+	return true, nil
+}
+
+// flagChanges notes in the audit what people wrote since the last look.
+func (c *change) flagChanges(ops *[]store.Op) {
+	seen := c.snap.Stops.Seen
+	keys := slices.Sorted(maps.Keys(c.snap.Flags))
+	for k := range seen {
+		if _, ok := c.snap.Flags[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	for _, k := range keys {
+		value, there := c.snap.Flags[k]
+		old, was := seen[k]
+		if there == was && value == old {
+			continue
+		}
+		text := fmt.Sprintf("flags/%s = %q", k, value)
+		if !there {
+			text = fmt.Sprintf("flags/%s is gone; that ends no stop", k)
+		}
+		name, _, nested := strings.Cut(k, "/")
+		if !nested {
+			name = ""
+		}
+		c.audit(gate.Event{Kind: "flag", Rollout: name, Text: text, By: "consul-kv (unverified)", Index: -1}, "", "")
+	}
+	next := tree.Stops{Latched: c.latched, Seen: c.snap.Flags}
+	a, _ := json.Marshal(next)
+	b, _ := json.Marshal(c.snap.Stops)
+	if string(a) != string(b) {
+		*ops = append(*ops, put(tree.StopsKey, next, c.snap.Versions[tree.StopsKey]))
+	}
+}
+
+func (c *change) audit(e gate.Event, before, after string) {
+	entry := tree.AuditEntry{At: c.now, Kind: e.Kind, Rollout: e.Rollout, Track: e.Track, Stage: e.Stage, Index: e.Index, By: e.By, Text: e.Text, Before: before, After: after}
+	if e.Verdict != nil {
+		entry.Result, entry.Evidence = e.Verdict.Result.String(), e.Verdict.Evidence
+	}
+	c.entries = append(c.entries, entry)
+}
+
+// chain seals the entries and moves the head, in the same transaction as what they speak of.
+func (c *change) chain(ops *[]store.Op) (tree.AuditHead, error) {
+	head := c.snap.Audit
+	for i := range c.entries {
+		next, err := c.entries[i].Chain(head)
+		if err != nil {
+			return head, err
+		}
+		head = next
+		*ops = append(*ops, put(tree.AuditKey(head.Seq), c.entries[i], 0))
+		if head.Seq > tree.AuditKept {
+			*ops = append(*ops, store.Delete(tree.AuditKey(head.Seq-tree.AuditKept)))
+		}
+	}
+	if len(c.entries) > 0 {
+		*ops = append(*ops, put(tree.AuditHeadKey, head, c.snap.Versions[tree.AuditHeadKey]))
+	}
+	return head, nil
+}
+
+// put writes v under key if the key is as it was read; version 0 creates it.
+func put(key string, v any, version uint64) store.Op {
+	data, err := json.Marshal(v)
+	if err != nil { // the types above always marshal
+		panic(fmt.Sprintf("%s: %v", key, err))
+	}
+	return store.CAS(key, data, version)
+}
+
+// matcher reads a hold's selector. One without a selector, or with one that cannot be read, holds everything.
+func matcher(h gate.Hold) (func(*node) bool, error) {
+	if h.Err != "" {
+		return nil, fmt.Errorf("%s", h.Err)
+	}
+	s, err := selector.Parse(h.Selector)
+	if err != nil {
+		return nil, err
+	}
+	return func(n *node) bool { return s.Matches(n.attributes()) }, nil
+}

@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/analyzer/sli"
+	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/puppetdb"
+)
+
+// collector reads the world that rollouts are judged by: reports, nodes and the site's ENC data. It runs beside the
+// leader's loop, so that a PuppetDB that hangs never delays a stop.
+type collector struct {
+	cfg  *config.Config
+	pdb  *puppetdb.Client
+	prom *sli.Client // nil where there is none
+	enc  *encData
+	log  zerolog.Logger
+	now  func() time.Time
+	wake func()
+
+	mu        sync.Mutex
+	feed      *puppetdb.Feed
+	history   *history
+	inventory *inventory
+	through   time.Time
+	polled    time.Time // last poll that succeeded whole
+	problems  map[string]string
+	reports   uint64
+}
+
+func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func()) *collector {
+	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), log: log, now: now, wake: wake,
+		history: newHistory(), problems: map[string]string{}}
+}
+
+// run polls until ctx ends.
+func (c *collector) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, loop := range []struct {
+		every time.Duration
+		do    func(context.Context) error
+		name  string
+	}{
+		{time.Duration(c.cfg.PuppetDB.PollInterval), c.poll, "PuppetDB reports"},
+		{time.Duration(c.cfg.PuppetDB.Inventory), c.readInventory, "PuppetDB inventory"},
+	} {
+		wg.Go(func() {
+			for {
+				err := loop.do(ctx)
+				if ctx.Err() != nil {
+					return
+				}
+				c.note(loop.name, err)
+				wait := loop.every
+				if err != nil {
+					wait = min(wait, 10*time.Second)
+				}
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(wait):
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (c *collector) note(source string, err error) {
+	c.mu.Lock()
+	was := c.problems[source]
+	delete(c.problems, source)
+	if err != nil {
+		c.problems[source] = source + ": " + err.Error()
+	}
+	now := c.problems[source]
+	c.mu.Unlock()
+	switch {
+	case now != "" && now != was:
+		c.log.Warn().Msg(now)
+	case now == "" && was != "":
+		c.log.Info().Msg(source + ": back in order")
+	}
+	c.wake()
+}
+
+// poll reads PuppetDB's state, what is new in the feed, and the details of failed runs.
+func (c *collector) poll(ctx context.Context) error {
+	status, err := c.pdb.Status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case status.Maintenance:
+		return errors.New("PuppetDB is in maintenance mode")
+	case status.State != "running" || !status.ReadUp || !status.WriteUp:
+		return fmt.Errorf("PuppetDB is %s, reads up %v, writes up %v", status.State, status.ReadUp, status.WriteUp)
+	}
+	if c.feed == nil {
+		if err := c.newFeed(); err != nil {
+			return err
+		}
+	}
+	batch, err := c.feed.Poll(ctx, c.now())
+	if err != nil {
+		if strings.Contains(err.Error(), "clock") {
+			c.feed = nil // only a new feed mends a clock that went back
+		}
+		return err
+	}
+	c.mu.Lock()
+	c.history.add(batch.Reports)
+	c.history.forget(c.now().Add(-time.Duration(c.cfg.PuppetDB.History) - 8*24*time.Hour))
+	c.through = batch.Through
+	c.reports += uint64(len(batch.Reports))
+	missing := make([]string, 0, len(c.history.missing))
+	for hash := range c.history.missing {
+		missing = append(missing, hash)
+	}
+	c.mu.Unlock()
+	if batch.Incomplete != nil {
+		return batch.Incomplete
+	}
+	if err := c.details(ctx, missing); err != nil {
+		return err
+	}
+	if status.QueueDepth > c.cfg.PuppetDB.MaxQueueDepth {
+		return fmt.Errorf("%d commands wait in PuppetDB's queue, more than %d", status.QueueDepth, c.cfg.PuppetDB.MaxQueueDepth)
+	}
+	c.mu.Lock()
+	c.polled = c.now()
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *collector) newFeed() error {
+	overlap := time.Duration(c.cfg.PuppetDB.Overlap)
+	o := puppetdb.Options{Overlap: overlap}
+	if overlap < time.Minute {
+		o.Width = max(overlap/4, time.Second)
+	}
+	feed, err := puppetdb.NewFeed(c.pdb, c.now().Add(-time.Duration(c.cfg.PuppetDB.History)), o)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.feed, c.history = feed, newHistory()
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *collector) details(ctx context.Context, missing []string) error {
+	slices.Sort(missing)
+	for chunk := range slices.Chunk(missing, 200) {
+		found, err := c.pdb.Details(ctx, chunk)
+		if err != nil {
+			return fmt.Errorf("details of failed runs: %w", err)
+		}
+		c.mu.Lock()
+		c.history.detail(chunk, found)
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+func (c *collector) readInventory(ctx context.Context) error {
+	inv, err := readInventory(ctx, c.pdb, c.enc, c.now())
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.inventory = inv
+	c.mu.Unlock()
+	return nil
+}
+
+// sources says whether what was read is whole and recent enough to go on by.
+func (c *collector) sources(now time.Time) analyzer.Sources {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := analyzer.Sources{Through: c.through}
+	for _, p := range c.problems {
+		s.Reasons = append(s.Reasons, p)
+	}
+	poll, lag := time.Duration(c.cfg.PuppetDB.PollInterval), time.Duration(c.cfg.PuppetDB.MaxLag)
+	switch {
+	case c.polled.IsZero():
+		s.Reasons = append(s.Reasons, "PuppetDB reports: not read yet")
+	case now.Sub(c.polled) > 3*poll+lag:
+		s.Reasons = append(s.Reasons, fmt.Sprintf("PuppetDB reports: last read %s ago", now.Sub(c.polled).Round(time.Second)))
+	}
+	if behind := now.Sub(c.through) - time.Duration(c.cfg.PuppetDB.Overlap); !c.through.IsZero() && behind > lag+3*poll {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("PuppetDB reports: complete only through %s", c.through.UTC().Format(time.RFC3339)))
+	}
+	if c.inventory == nil {
+		s.Reasons = append(s.Reasons, "PuppetDB inventory: not read yet")
+	} else if c.inventory.silentENC > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("the site's ENC has never answered for %d nodes", c.inventory.silentENC))
+	}
+	slices.Sort(s.Reasons)
+	s.Fresh = len(s.Reasons) == 0
+	return s
+}
+
+// snapshot gives the inventory, nil where there is none yet.
+func (c *collector) nodes() *inventory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inventory
+}
+
+// runs copies the runs of all nodes since a time.
+func (c *collector) runs(since time.Time) []analyzer.Run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []analyzer.Run
+	for _, list := range c.history.runs {
+		for _, r := range list {
+			if !r.Produced.Before(since) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,235 @@
+// Package daemon wires sluiced: it reads the world, lets gate decide, and carries the decision out in transactions that
+// only the leader can make.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/web"
+)
+
+// Options are what sluiced is started with.
+type Options struct {
+	ConfigFile    string
+	ListenAddress []string // overrides the configuration's where given
+	WebConfigFile string
+	Log           zerolog.Logger
+	Version       string
+}
+
+// Daemon is one sluiced: it serves from the start, and leads while it holds the lease.
+type Daemon struct {
+	options  Options
+	log      zerolog.Logger
+	registry *prometheus.Registry
+	metrics  *metrics
+	store    store.Store
+	web      *web.Server
+	now      func() time.Time
+
+	mu       sync.Mutex
+	site     *site
+	reloaded chan struct{} // closed when the site was replaced
+	storeErr error
+}
+
+// New reads the configuration, connects, and binds the listen address. It does not need PuppetDB, Prometheus or
+// Consul to be there; a configuration that cannot work is an error.
+func New(o Options) (*Daemon, error) {
+	cfg, err := config.Load(o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{options: o, log: o.Log, registry: prometheus.NewRegistry(), now: time.Now, reloaded: make(chan struct{}),
+		storeErr: errors.New("the store has not been read yet")}
+	d.metrics = newMetrics(d.registry)
+	if d.site, err = newSite(cfg, d.registry, o.Log); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
+	}
+	if d.store, err = OpenStore(cfg); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
+	}
+	listen := o.ListenAddress
+	if len(listen) == 0 {
+		listen = []string{cfg.Web.ListenAddress}
+	}
+	d.web, err = web.New(web.Options{ListenAddress: listen, WebConfigFile: o.WebConfigFile, Registry: d.registry,
+		Ready: d.ready, Reload: d.reload, API: d.api(), Log: o.Log})
+	return d, err
+}
+
+// Addr is the address that the daemon listens on.
+func (d *Daemon) Addr() string { return d.web.Addr() }
+
+// Reload reads the configuration again; a bad one keeps the old one in force.
+func (d *Daemon) Reload() error { return d.web.Reload() }
+
+func (d *Daemon) reload() error {
+	cfg, err := config.Load(d.options.ConfigFile)
+	if err != nil {
+		return err
+	}
+	next, err := newSite(cfg, d.registry, d.log)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.options.ConfigFile, err)
+	}
+	d.mu.Lock()
+	old := d.site
+	d.site = next
+	close(d.reloaded)
+	d.reloaded = make(chan struct{})
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	old.close(ctx)
+	return nil
+}
+
+func (d *Daemon) current() (*site, <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.site, d.reloaded
+}
+
+func (d *Daemon) ready() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.storeErr
+}
+
+// Run serves and, whenever it holds the lease, leads, until ctx ends.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { d.watchStore(ctx) })
+	wg.Go(func() { d.lead(ctx) })
+	err := d.web.Run(ctx)
+	cancel()
+	wg.Wait()
+	end, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	s, _ := d.current()
+	s.close(end)
+	if c, ok := d.store.(interface{ Close() }); ok {
+		c.Close()
+	}
+	return err
+}
+
+// watchStore keeps readiness current: a daemon that cannot read the store is alive and of no use.
+func (d *Daemon) watchStore(ctx context.Context) {
+	for {
+		_, err := d.store.Get(ctx, tree.InitKey)
+		if errors.Is(err, store.ErrNotFound) {
+			err = tree.ErrNotInitialised
+		}
+		d.mu.Lock()
+		d.storeErr = err
+		d.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
+// lead campaigns for the lease and leads while it is held, for ever.
+func (d *Daemon) lead(ctx context.Context) {
+	who := hostname()
+	for ctx.Err() == nil {
+		lease, err := d.store.Campaign(ctx, tree.LeaderKey, who)
+		if err != nil {
+			if ctx.Err() == nil {
+				d.log.Error().Err(err).Msg("cannot campaign for the lead")
+				pause(ctx, 5*time.Second)
+			}
+			continue
+		}
+		d.log.Info().Str("who", who).Msg("leading")
+		d.metrics.leader.Set(1)
+		d.hold(ctx, lease)
+		d.metrics.leader.Set(0)
+		end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if err := lease.Release(end); err != nil {
+			d.log.Warn().Err(err).Msg("cannot release the lead")
+		}
+		cancel()
+		d.log.Info().Msg("no longer leading")
+	}
+}
+
+// hold leads with one configuration after the other until the lease is lost.
+func (d *Daemon) hold(ctx context.Context, lease store.Lease) {
+	for ctx.Err() == nil {
+		select {
+		case <-lease.Lost():
+			return
+		default:
+		}
+		s, reloaded := d.current()
+		d.leadWith(ctx, lease, s, reloaded)
+	}
+}
+
+func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloaded <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wake := make(chan struct{}, 1)
+	poke := func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}
+	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke)
+	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.run(ctx) })
+	for _, prefix := range []string{"flags/", "requests/", "holds/"} {
+		wg.Go(func() { watch(ctx, d.store, prefix, poke) })
+	}
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-reloaded:
+			cancel()
+		}
+	})
+	l.run(ctx, wake)
+	cancel()
+	wg.Wait()
+}
+
+// watch pokes whenever something below prefix may have changed, so that a flag acts at once.
+func watch(ctx context.Context, s store.Store, prefix string, poke func()) {
+	for ctx.Err() == nil {
+		_, index, err := s.List(ctx, prefix)
+		if err == nil {
+			_, err = s.Watch(ctx, prefix, index)
+		}
+		if err != nil {
+			pause(ctx, 2*time.Second)
+			continue
+		}
+		poke()
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,335 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// leader looks at everything, again and again, and carries out what gate.Decide says, for as long as it holds the lease.
+type leader struct {
+	store     store.Store
+	lease     store.Lease
+	site      *site
+	collector *collector
+	sets      *sets
+	log       zerolog.Logger
+	now       func() time.Time
+	metrics   *metrics
+
+	lastDocument segments.Document // the last one seen whole
+	statuses     map[string]tree.Status
+	lastError    string
+}
+
+func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
+	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
+		log: log, now: now, metrics: m, statuses: map[string]tree.Status{}}
+}
+
+// run looks until ctx ends or the lease is lost.
+func (l *leader) run(ctx context.Context, wake <-chan struct{}) {
+	interval := time.Duration(l.site.cfg.Controller.Interval)
+	for {
+		start := l.now()
+		again, err := l.look(ctx)
+		l.metrics.look(l.now().Sub(start), err)
+		l.complain(err)
+		wait := interval
+		if again {
+			wait = 0
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.lease.Lost():
+			timer.Stop()
+			return
+		case <-wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// complain logs an error once, and its end.
+func (l *leader) complain(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text != "" && text != l.lastError:
+		l.log.Error().Err(err).Msg("nothing goes forward")
+	case text == "" && l.lastError != "":
+		l.log.Info().Msg("looking again")
+	}
+	l.lastError = text
+}
+
+// look takes one look at everything and one step. again says that the world is known to have changed by it.
+func (l *leader) look(ctx context.Context) (again bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	snap, err := tree.Read(ctx, l.store)
+	if err != nil {
+		return false, err
+	}
+	c := &change{leader: l, snap: snap, now: l.now().UTC()}
+	if err := c.repairable(); err != nil {
+		return false, err
+	}
+	c.stops()
+	c.takeRequests()
+	world, fleets, err := l.world(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	d := gate.Decide(world)
+	if err := c.apply(ctx, d, fleets); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			return true, nil // somebody wrote in between: look again
+		}
+		return false, err
+	}
+	l.publishStatus(ctx, c, d, world)
+	l.notify(ctx, snap)
+	l.metrics.world(world, d, c.snap.Document)
+	return len(d.States) > 0, nil
+}
+
+// world gathers what gate.Decide needs.
+func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*tracked, error) {
+	snap := c.snap
+	w := gate.World{
+		Now: c.now, Document: snap.Document, Flags: c.reading, Stops: c.latched, Holds: snap.Holds, Sets: map[string]int{},
+		Sources: l.collector.sources(c.now), Halt: c.halt,
+		EdgeRule: gate.EdgeRule{Live: time.Duration(l.site.cfg.Edges.Live), MaxAge: time.Duration(l.site.cfg.Edges.MaxAge), AllowUnpinned: l.site.cfg.Edges.AllowUnpinned},
+	}
+	for _, e := range snap.Edges {
+		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: e.At, Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
+	}
+	inv := l.collector.nodes()
+	tracks := map[string]*tracked{}
+	for i := range snap.Tracks {
+		t, err := l.track(ctx, c, &snap.Tracks[i], inv)
+		if err != nil {
+			return w, nil, err
+		}
+		tracks[t.Name] = t
+		w.Tracks = append(w.Tracks, t.segment())
+		if t.Members != "" {
+			w.Sets[t.Members] = t.Count
+		}
+	}
+	for i := range snap.Rollouts {
+		r, err := l.rollout(ctx, c, &snap.Rollouts[i], tracks, &w, inv)
+		if err != nil {
+			return w, nil, err
+		}
+		w.Rollouts = append(w.Rollouts, r)
+	}
+	// The judge needs PuppetDB, Prometheus and time; the world is dated when it is complete.
+	w.Now = l.now().UTC()
+	c.now = w.Now
+	return w, tracks, nil
+}
+
+// tracked is a track with its nodes.
+type tracked struct {
+	tree.Track
+	nodes   []*node
+	changed bool // its record in the store is out of date
+}
+
+func (t *tracked) segment() segments.Track {
+	return segments.Track{Name: t.Name, Baseline: t.Baseline, Members: t.Members, Nodes: t.Nodes, Parameters: t.Parameters}
+}
+
+// track finds the nodes of a track, and grows the published set of those for which upstream names no environment.
+func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inventory) (*tracked, error) {
+	out := &tracked{Track: *t}
+	if t.Members != "" {
+		if _, err := l.sets.get(ctx, t.Members, t.Count); err != nil {
+			return nil, err
+		}
+	}
+	if inv == nil {
+		return out, nil
+	}
+	hasENC := l.site.cfg.ENC != nil
+	if fresh := inv.newcomers(environmentsOf(*t, c.snap.Rollouts), hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
+		set := segments.Grow(l.sets.have[t.Members].Data, fresh)
+		if err := l.putSet(ctx, set); err != nil {
+			return nil, err
+		}
+		out.Members, out.Count, out.changed = set.Digest, set.Count, true
+	}
+	out.nodes = inv.track(t.Name, hasENC, l.sets.member(out.Members))
+	if out.Nodes != len(out.nodes) {
+		out.Nodes, out.changed = len(out.nodes), true
+	}
+	return out, nil
+}
+
+// rollout finds out about one rollout: who is in its stages, and what the judge says.
+func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks map[string]*tracked, w *gate.World, inv *inventory) (gate.Rollout, error) {
+	out := gate.Rollout{Spec: r.Spec, State: r.State}
+	if r.State.Phase.Ended() {
+		return out, nil
+	}
+	t := tracks[r.Spec.Track]
+	if t == nil {
+		return out, fmt.Errorf("rollout %s is on track %s, which is not in the store", r.Spec.Name, r.Spec.Track)
+	}
+	for _, s := range r.State.Stages {
+		if s.Set != "" {
+			set, err := l.sets.get(ctx, s.Set, s.Count)
+			if err != nil {
+				return out, err
+			}
+			w.Sets[s.Set] = set.Count
+		}
+	}
+	if inv == nil {
+		out.Current.Err, out.Next.Err = "the inventory has not been read yet", "the inventory has not been read yet"
+		return out, nil
+	}
+	member := func(set, print string) bool { return l.sets.member(set)(print) }
+	f := newFleet(t.nodes, r.Spec.Salt)
+	i := r.State.Current()
+	if i >= 0 {
+		out.Current = l.current(r, f, member)
+	}
+	if i+1 < len(r.Spec.Schedule.Stages) {
+		out.Next = l.next(ctx, r, f, member, w)
+	}
+	out.Held = l.held(c.snap.Holds, r, f, member, c.now)
+	if r.State.Phase.Active() {
+		e := l.evidence(r, f, t.Baseline, member, c.now)
+		l.slis(ctx, r.Spec.Policy, &e)
+		out.Verdict = analyzer.Judge(r.Spec.Policy, e)
+		c.evidence[r.Spec.Name] = e
+	}
+	return out, nil
+}
+
+func (l *leader) current(r *tree.Rollout, f *fleet, member func(set, print string) bool) gate.Population {
+	i := r.State.Current()
+	set := r.State.Stages[i].Set
+	in := f.nodes
+	if set != "" {
+		in = nil
+		for _, n := range f.nodes {
+			if member(set, n.fingerprint) {
+				in = append(in, n)
+			}
+		}
+	}
+	return f.population(set, in, &r.State, i, member)
+}
+
+// next resolves the segment of the next stage, and publishes it as a set so that the stage can begin at once.
+func (l *leader) next(ctx context.Context, r *tree.Rollout, f *fleet, member func(set, print string) bool, w *gate.World) gate.Population {
+	i := r.State.Current() + 1
+	name := r.Spec.Schedule.Stages[i].Segment
+	in, set := f.nodes, segments.Set{}
+	if name != "" {
+		var err error
+		if in, err = resolve(ctx, l.site.pdb, name, r.Spec.Segments[name], f.nodes); err != nil {
+			return gate.Population{Err: err.Error()}
+		}
+		certnames := make([]string, len(in))
+		for k, n := range in {
+			certnames[k] = n.certname
+		}
+		set = segments.NewSet(certnames)
+		if err := l.putSet(ctx, set); err != nil {
+			return gate.Population{Err: err.Error()}
+		}
+		w.Sets[set.Digest] = set.Count
+	}
+	return f.population(set.Digest, in, &r.State, i, member)
+}
+
+// putSet writes a set before anything refers to it; it is named by its content, so writing it twice is harmless.
+func (l *leader) putSet(ctx context.Context, set segments.Set) error {
+	if _, ok := l.sets.have[set.Digest]; ok {
+		return nil
+	}
+	for n, shard := range set.Shards() {
+		if err := l.store.Txn(ctx, l.lease.Check(), store.Set(edge.SetKey(set.Digest, n), shard)); err != nil {
+			return fmt.Errorf("set %s: %w", set.Digest, err)
+		}
+	}
+	l.sets.have[set.Digest] = set
+	return nil
+}
+
+// held gives the unexpired holds that match any node which the rollout has not admitted yet.
+func (l *leader) held(holds []gate.Hold, r *tree.Rollout, f *fleet, member func(set, print string) bool, now time.Time) []gate.Hold {
+	var out []gate.Hold
+	for _, h := range holds {
+		if !h.Until.IsZero() && now.After(h.Until) && h.Err == "" {
+			continue
+		}
+		match, err := matcher(h)
+		if err != nil {
+			h.Err = err.Error()
+			out = append(out, h)
+			continue
+		}
+		for _, n := range f.nodes {
+			at, _ := r.State.AdmittedAt(f.positions[n.certname], func(set string) bool { return member(set, n.fingerprint) })
+			if at.IsZero() && match(n) {
+				out = append(out, h)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// readFlags reads people's flags and adds the stops that any edge remembers: a restored store must not end one.
+func (c *change) stops() {
+	c.reading = flags.Read(c.snap.Flags)
+	prev := c.snap.Stops.Latched
+	c.latched = flags.Latch(prev, c.reading, c.snap.Document.Generation, func(string) uint64 { return 0 })
+	for _, e := range c.snap.Edges {
+		if e.Epoch == c.snap.Init.Epoch {
+			c.latched = merge(c.latched, e.Stops, c.reading)
+		}
+	}
+}
+
+func merge(l, edge flags.Latched, r flags.Reading) flags.Latched {
+	if edge.Freeze != nil && l.Freeze == nil && r.Freeze != flags.Released {
+		l.Freeze = edge.Freeze
+	}
+	for name, stop := range edge.Pause {
+		if f := r.Rollouts[name]; f == nil || f.Pause != flags.Released {
+			if _, ok := l.Pause[name]; !ok {
+				l.Pause[name] = stop
+			}
+		}
+	}
+	for name, stop := range edge.BackOut {
+		if _, ok := l.BackOut[name]; !ok {
+			l.BackOut[name] = stop
+		}
+	}
+	return l
+}

@@ -1,0 +1,138 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/openinfrastructure/sluice/analyzer/sli"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/notify"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/store/consul"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/puppetdb"
+)
+
+// OpenStore connects to the store that the configuration names.
+func OpenStore(c *config.Config) (store.Store, error) {
+	client := api.DefaultConfig()
+	if c.Store.Consul.Address != "" {
+		client.Address = c.Store.Consul.Address
+	}
+	if c.Store.Consul.TokenFile != "" {
+		token, err := config.ReadToken(c.Store.Consul.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("store.consul.token_file: %w", err)
+		}
+		client.Token = token
+	}
+	return consul.New(consul.Config{Client: client, Prefix: c.Store.Consul.Prefix})
+}
+
+// site holds the clients that one configuration asks for; a reload makes a new one.
+type site struct {
+	cfg   *config.Config
+	pdb   *puppetdb.Client
+	prom  *sli.Client
+	queue *notify.Queue
+}
+
+func newSite(cfg *config.Config, reg prometheus.Registerer, log zerolog.Logger) (*site, error) {
+	s := &site{cfg: cfg}
+	pdb := puppetdb.Config{URL: cfg.PuppetDB.URL, CAFile: cfg.PuppetDB.CA, CertFile: cfg.PuppetDB.Cert, KeyFile: cfg.PuppetDB.Key}
+	if cfg.PuppetDB.TokenFile != "" {
+		token, err := config.ReadToken(cfg.PuppetDB.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("puppetdb.token_file: %w", err)
+		}
+		pdb.Token = token
+	}
+	var err error
+	if s.pdb, err = puppetdb.New(pdb); err != nil {
+		return nil, fmt.Errorf("puppetdb: %w", err)
+	}
+	if cfg.Prometheus != nil {
+		if s.prom, err = sli.New(cfg.Prometheus.URL, nil); err != nil {
+			return nil, fmt.Errorf("prometheus: %w", err)
+		}
+	}
+	notifiers, err := newNotifiers(cfg)
+	if err != nil {
+		return nil, err
+	}
+	o := notify.DefaultOptions
+	o.Registerer, o.Log = reg, log
+	if s.queue, err = notify.NewQueue(o, notifiers...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newNotifiers(cfg *config.Config) ([]notify.Notifier, error) {
+	var out []notify.Notifier
+	if g := cfg.Grafana; g != nil {
+		n, err := notify.NewGrafana(notify.GrafanaOptions{URL: g.URL, TokenFile: g.TokenFile, DashboardUID: g.DashboardUID})
+		if err != nil {
+			return nil, fmt.Errorf("grafana: %w", err)
+		}
+		out = append(out, n)
+	}
+	for i, w := range cfg.Webhooks {
+		n, err := notify.NewWebhook(notify.WebhookOptions{Name: fmt.Sprintf("webhook-%d", i), URL: w.URL, TokenFile: w.TokenFile})
+		if err != nil {
+			return nil, fmt.Errorf("webhooks[%d]: %w", i, err)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func (s *site) close(ctx context.Context) {
+	s.pdb.Close()
+	if s.prom != nil {
+		s.prom.Close()
+	}
+	_ = s.queue.Close(ctx)
+}
+
+// freeze turns a request to start into the rollout that it asks for: schedule, policy, segments and windows as the
+// configuration has them now.
+func freeze(cfg *config.Config, name string, r tree.Request, baseline string, now time.Time) (gate.Spec, error) {
+	start := r.Start
+	if start == nil {
+		return gate.Spec{}, errors.New("the request says nothing to start")
+	}
+	spec := gate.Spec{Name: name, Track: start.Track, Candidate: start.Environment, Baseline: baseline, Parameters: start.Parameters,
+		Change: start.Change, Salt: name, By: r.By, Reason: r.Reason, Created: now, Segments: map[string]gate.Segment{}, Windows: cfg.Windows}
+	sched, ok := cfg.Schedules[start.Schedule]
+	if !ok {
+		return spec, fmt.Errorf("schedule %q is not in the configuration", start.Schedule)
+	}
+	policy, ok := cfg.Policies[start.Policy]
+	if !ok {
+		return spec, fmt.Errorf("policy %q is not in the configuration", start.Policy)
+	}
+	spec.Schedule, spec.Policy = sched, policy
+	for _, stage := range sched.Stages {
+		if s, ok := cfg.Segments[stage.Segment]; ok {
+			spec.Segments[stage.Segment] = gate.Segment{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, Percent: s.Percent}
+		}
+	}
+	return spec, spec.Validate()
+}
+
+func hostname() string {
+	if h, err := os.Hostname(); err == nil && h != "" {
+		return fmt.Sprintf("%s:%d", strings.ToLower(h), os.Getpid())
+	}
+	return fmt.Sprintf("sluiced:%d", os.Getpid())
+}

@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/notify"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/tree"
+)
+
+// statusEvery is how often a status that says nothing new is written again, to show that it is looked at.
+const statusEvery = time.Minute
+
+// publishStatus writes, per rollout, why it stands where it does. It is for people: losing it loses no decision.
+func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, w gate.World) {
+	for i := range w.Rollouts {
+		r := &w.Rollouts[i]
+		name := r.Spec.Name
+		old := l.statuses[name]
+		if _, moved := d.States[name]; r.State.Phase.Ended() && !moved && !old.At.IsZero() {
+			continue
+		}
+		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: d.Gates[name], Verdict: r.Verdict,
+			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Planned: planned(r)}
+		if r.State.Phase.Ended() && r.State.Verdict != nil {
+			s.Verdict = *r.State.Verdict
+		}
+		if same(old, s) && c.now.Sub(old.At) < statusEvery {
+			continue
+		}
+		data, err := json.Marshal(s)
+		if err == nil {
+			err = l.store.Txn(ctx, l.lease.Check(), store.Set(tree.StatusKey(name), data))
+		}
+		if err != nil {
+			l.log.Warn().Err(err).Str("rollout", name).Msg("cannot write the status")
+			return
+		}
+		l.statuses[name] = s
+	}
+}
+
+// same compares two statuses without when they were taken.
+func same(a, b tree.Status) bool {
+	a.At, b.At = time.Time{}, time.Time{}
+	a.Verdict.Evidence, b.Verdict.Evidence = "", ""
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// planned says how many nodes each stage holds: what the admitted ones had, what the next one would have.
+func planned(r *gate.Rollout) []int {
+	out := make([]int, len(r.Spec.Schedule.Stages))
+	for i, stage := range r.Spec.Schedule.Stages {
+		switch {
+		case i < r.State.Current():
+			out[i] = stage.Of(r.State.Stages[i].Count)
+		case i == r.State.Current():
+			out[i] = stage.Of(len(r.Current.Positions))
+		case i == r.State.Current()+1:
+			out[i] = stage.Of(len(r.Next.Positions))
+		default:
+			out[i] = -1
+		}
+	}
+	return out
+}
+
+// appendAudit copies new entries from the store to the local file, which keeps the whole chain.
+func (l *leader) appendAudit(ctx context.Context, head tree.AuditHead) error {
+	path := filepath.Join(l.site.cfg.Controller.StateDir, "audit.jsonl")
+	last, err := lastAudit(path)
+	if err != nil {
+		return err
+	}
+	if last == head.Seq {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for seq := max(last+1, oldestKept(head.Seq)); seq <= head.Seq; seq++ {
+		e, err := l.store.Get(ctx, tree.AuditKey(seq))
+		if errors.Is(err, store.ErrNotFound) {
+			continue // older than what the store keeps: another leader's file has it
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(append(bytes.TrimSpace(e.Value), '\n')); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+func oldestKept(head uint64) uint64 {
+	if head < tree.AuditKept {
+		return 1
+	}
+	return head - tree.AuditKept + 1
+}
+
+// lastAudit finds the number of the last whole entry in the file.
+func lastAudit(path string) (uint64, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	last := uint64(0)
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e tree.AuditEntry
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			last = max(last, e.Seq)
+		}
+	}
+	return last, lines.Err()
+}
+
+// notify tells people's systems what the audit has and they have not heard. Where it stopped is kept in the store, so
+// that a new leader goes on from there; receivers know an event by its ID and never take it twice.
+func (l *leader) notify(ctx context.Context, snap *tree.Snapshot) {
+	if snap.Notified >= snap.Audit.Seq {
+		return
+	}
+	for seq := max(snap.Notified+1, oldestKept(snap.Audit.Seq)); seq <= snap.Audit.Seq; seq++ {
+		entry, err := l.store.Get(ctx, tree.AuditKey(seq))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		var e tree.AuditEntry
+		if err == nil {
+			err = json.Unmarshal(entry.Value, &e)
+		}
+		if err != nil {
+			l.log.Warn().Err(err).Uint64("seq", seq).Msg("cannot notify")
+			return
+		}
+		if n, ok := toEvent(e); ok {
+			if g := l.site.cfg.Grafana; g != nil {
+				n.Tags = g.Tags
+			}
+			l.site.queue.Push(n)
+		}
+	}
+	data := fmt.Appendf(nil, "%d", snap.Audit.Seq)
+	if err := l.store.Txn(ctx, l.lease.Check(), store.CAS(tree.NotifiedKey, data, snap.Versions[tree.NotifiedKey])); err != nil && !errors.Is(err, store.ErrConflict) {
+		l.log.Warn().Err(err).Msg("cannot remember what was notified")
+	}
+}
+
+// toEvent gives what people's systems hear of; steps of a ramp and flags are for the audit alone.
+func toEvent(e tree.AuditEntry) (notify.Event, bool) {
+	kinds := map[string]string{
+		gate.EventStarted: notify.KindRolloutStarted, gate.EventStage: notify.KindStageStarted, gate.EventStageEnded: notify.KindStageEnded,
+		gate.EventSettling: notify.KindSettling, gate.EventCompleted: notify.KindCompleted, gate.EventBackedOut: notify.KindBackedOut,
+	}
+	kind, ok := kinds[e.Kind]
+	if !ok {
+		return notify.Event{}, false
+	}
+	id := e.Rollout + "/" + e.Kind
+	if e.Stage != "" {
+		id = e.Rollout + "/" + e.Stage + "/" + e.Kind
+	}
+	return notify.Event{ID: id, Rollout: e.Rollout, Track: e.Track, Stage: e.Stage, StageIndex: max(e.Index, 0), Kind: kind, Verdict: e.Result, Text: e.Text, At: e.At}, true
+}
