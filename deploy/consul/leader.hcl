@@ -14,6 +14,10 @@ key_prefix "sluice/enc/" {
   policy = "write"
 }
 
+key_prefix "sluice/tracks/" {
+  policy = "write"
+}
+
 key_prefix "sluice/audit/" {
   policy = "write"
 }

@@ -17,7 +17,7 @@ func TestPolicies(t *testing.T) {
 	const host, other = "puppet1.example.com", "puppet2.example.com"
 	layout := []string{
 		"init", "leader", "status", "requests/ntp", "rollouts/ntp/spec", "rollouts/ntp/state", "rollouts/ntp/status",
-		"enc/manifest", "enc/sets/abc/0", "edges/" + host, "edges/" + other, "edges/" + host + "2", "audit/1",
+		"tracks/production", "enc/manifest", "enc/sets/abc/0", "edges/" + host, "edges/" + other, "edges/" + host + "2", "audit/1",
 		"flags/ntp/pause", "flags/freeze", "flags/force", "holds/1", "pins/web1", "vetoes/1",
 	}
 	all := []string{""}
@@ -30,7 +30,7 @@ func TestPolicies(t *testing.T) {
 		{policy: "init", read: all, write: all, list: []string{"", "flags/"}},
 		{
 			policy: "leader", read: all, list: []string{"", "flags/", "holds/"}, lock: true,
-			write: []string{"rollouts/", "enc/", "audit/", "requests/", "leader", "status"},
+			write: []string{"rollouts/", "tracks/", "enc/", "audit/", "requests/", "leader", "status"},
 		},
 		{
 			policy: "operator", read: all, list: []string{"", "rollouts/"},
