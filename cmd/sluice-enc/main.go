@@ -37,7 +37,7 @@ func run(args []string) int {
 		return fail(rest[0], err)
 	}
 	if e.Upstream {
-		return become([]string{"--state.dir=" + dir, "answer", rest[0]})
+		return become([]string{"--config.file=" + e.ConfigFile, "--state.dir=" + dir, "answer", rest[0]})
 	}
 	track, err := e.Member(rest[0])
 	if err != nil {

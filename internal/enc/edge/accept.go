@@ -84,7 +84,7 @@ func (e *Edge) install(prev, next enc.State) error {
 		return err
 	}
 	if next.Effective.Epoch != "" {
-		a := lookup.Admissions{Document: next.Effective, EnvironmentPath: e.Config.EnvironmentPath, Upstream: e.Config.Upstream.Command != ""}
+		a := lookup.Admissions{Document: next.Effective, EnvironmentPath: e.Config.EnvironmentPath, Upstream: e.Config.Upstream.Command != "", ConfigFile: e.Config.File}
 		if err := e.writeJSON(lookup.AdmissionsFile, a); err != nil {
 			return err
 		}

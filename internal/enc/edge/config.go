@@ -25,6 +25,7 @@ const DefaultConfigFile = "/etc/sluice/enc.yml"
 
 // Config is an edge's configuration.
 type Config struct {
+	File            string   `yaml:"-"`                // where it was read
 	StateDir        string   `yaml:"state_dir"`        // default lookup.DefaultDir
 	Host            string   `yaml:"host"`             // name under edges/; default: this host's name
 	EnvironmentPath string   `yaml:"environment_path"` // default /etc/puppetlabs/code/environments
@@ -58,7 +59,7 @@ type Consul struct {
 
 // LoadConfig reads the configuration strictly. A missing file is an error unless it is the default one.
 func LoadConfig(path string) (Config, error) {
-	var c Config
+	c := Config{File: path}
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && path == DefaultConfigFile:

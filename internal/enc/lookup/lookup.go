@@ -31,6 +31,7 @@ type Admissions struct {
 	Document        segments.Document `json:"document"`         // effective: within the speed limit
 	EnvironmentPath string            `json:"environment_path"` // where environments are on this puppetserver
 	Upstream        bool              `json:"upstream"`         // there is a site ENC: its answer is laid under
+	ConfigFile      string            `json:"config_file"`      // of this edge, for when it takes more than a lookup
 }
 
 // ErrNotReady is returned by an edge that never accepted a document: it does not know the baseline.
