@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/internal/tree"
+)
+
+// The words for how a rollout is doing.
+const (
+	progressing = "Progressing"
+	held        = "Held"
+	paused      = "Paused"
+	waiting     = "Waiting"
+	settling    = "Settling"
+	backingOut  = "Backing out"
+	completed   = "Completed"
+	backedOut   = "Backed out"
+	superseded  = "Superseded"
+)
+
+// progressGates close while a rollout does what it should: nodes run, time passes, evidence grows.
+var progressGates = []string{"ramp", "coverage", "bake", "verdict"}
+
+// condition sets Status, Why, Waits, Next and Exit. Whatever is not plainly going on is held.
+func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
+	switch v.Phase {
+	case gate.Completed:
+		v.Status, v.Exit = completed, ExitOK
+		return
+	case gate.BackedOut, gate.Superseded:
+		v.Status, v.Exit, v.Why = backedOut, ExitBackout, snap.Rollout(v.Name).State.Reason
+		if v.Phase == gate.Superseded {
+			v.Status = superseded
+		}
+		return
+	}
+	if stops := stopsOf(snap); stops.BackedOut(v.Name) {
+		v.Status, v.Exit = backingOut, ExitBackout
+		v.Why = said(snap, "flags/"+v.Name+"/backout", "backed out by") + "; the edges act on it, the leader has not recorded it yet"
+		return
+	}
+	v.unseenStops(snap)
+	why := v.firstClosed(v.unusual)
+	switch {
+	case len(snap.Damaged) > 0:
+		v.hold("the store is damaged, and nothing goes forward: " + snap.Damaged[0])
+	case why != nil:
+		v.hold("[" + why.Name + "] " + why.Reason)
+	case v.LookedAt.IsZero():
+		v.hold("no leader has looked at it yet")
+	case now.Sub(v.LookedAt) > stale:
+		v.hold(fmt.Sprintf("no leader has looked at it for %s; the gates are as they were then", age(now.Sub(v.LookedAt))))
+	default:
+		v.goesOn()
+	}
+	v.next()
+	if why != nil && (why.Name == "pause" || why.Name == "freeze") && v.Status == held {
+		v.Status = paused
+	}
+}
+
+func (v *rolloutView) hold(why string) {
+	v.Status, v.Exit, v.Why = held, ExitHeld, why
+	if v.Phase == gate.Waiting {
+		v.Status = waiting
+	}
+}
+
+func (v *rolloutView) goesOn() {
+	switch v.Phase {
+	case gate.Running:
+		v.Status, v.Exit = progressing, ExitOK
+	case gate.Settling:
+		v.Status, v.Exit = settling, ExitOK
+	case gate.Waiting:
+		v.Status, v.Exit = waiting, ExitHeld
+	default: // a phase of a later version
+		v.hold("phase " + string(v.Phase) + " is not known to this program")
+		return
+	}
+	if g := v.firstClosed(func(gate.Gate) bool { return true }); g != nil {
+		v.Why = "[" + g.Name + "] " + g.Reason
+	}
+}
+
+// unusual says whether a closed gate waits for more than time and nodes. A progress gate does where nodes failed
+// or are silent.
+func (v *rolloutView) unusual(g gate.Gate) bool {
+	return !slices.Contains(progressGates, g.Name) || v.Counts.Failed+v.Counts.Silent > 0
+}
+
+func (v *rolloutView) firstClosed(which func(gate.Gate) bool) *gate.Gate {
+	for i := range v.Gates {
+		if !v.Gates[i].Open && which(v.Gates[i]) {
+			return &v.Gates[i]
+		}
+	}
+	return nil
+}
+
+// unseenStops closes the gates of stops that are written and that the leader has not looked at since. The edges
+// obey them already.
+func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
+	stops := stopsOf(snap)
+	shut := func(name, key, verb string) {
+		g := gate.Gate{Name: name, Source: key, Reason: said(snap, key, verb) + "; it ends with an explicit false"}
+		kept := slices.DeleteFunc(slices.Clone(v.Gates), func(o gate.Gate) bool { return o.Name == name && o.Open })
+		if !slices.ContainsFunc(kept, func(o gate.Gate) bool { return o.Name == name }) {
+			kept = append([]gate.Gate{g}, kept...)
+		}
+		v.Gates = kept
+	}
+	if _, ok := stops.Pause[v.Name]; ok {
+		shut("pause", "flags/"+v.Name+"/pause", "paused")
+	}
+	if stops.Frozen() {
+		shut("freeze", tree.FreezeKey, "everything is frozen")
+	}
+}
+
+// said quotes what a person wrote beside a flag.
+func said(snap *tree.Snapshot, key, verb string) string {
+	if c := flags.Read(snap.Flags).Comments[strings.TrimPrefix(key, "flags/")]; c != "" {
+		return verb + " " + strings.TrimPrefix(c, "by=")
+	}
+	return verb + " by " + key
+}
+
+// next says before when nothing moves, as far as the gates know, and which of them say so.
+func (v *rolloutView) next() {
+	for _, g := range v.Gates {
+		switch {
+		case g.Open || g.Next.IsZero():
+		case v.Next == nil || g.Next.After(*v.Next):
+			at := g.Next.UTC()
+			v.Next, v.Waits = &at, []string{g.Name}
+		case g.Next.Equal(*v.Next):
+			v.Waits = append(v.Waits, g.Name)
+		}
+	}
+}

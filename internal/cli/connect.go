@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/spf13/cobra"
+
+	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/store/consul"
+	"github.com/openinfrastructure/sluice/internal/tree"
+)
+
+// connection says where the store is; empty fields are taken from Consul's environment variables.
+type connection struct {
+	address, tokenFile, prefix string
+}
+
+func openConsul(c connection) (store.Store, error) {
+	client := api.DefaultConfig()
+	if c.address != "" {
+		client.Address = c.address
+	}
+	if c.tokenFile != "" {
+		token, err := config.ReadToken(c.tokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("--consul.token-file: %w", err)
+		}
+		client.Token, client.TokenFile = token, ""
+	}
+	return consul.New(consul.Config{Client: client, Prefix: c.prefix})
+}
+
+// connect opens the store; the caller closes it.
+func (p *program) connect() (store.Store, func(), error) {
+	s, err := p.open(p.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c, ok := s.(interface{ Close() }); ok {
+		return s, c.Close, nil
+	}
+	return s, func() {}, nil
+}
+
+// snapshot opens the store and reads everything.
+func (p *program) snapshot(ctx context.Context) (*tree.Snapshot, store.Store, func(), error) {
+	s, done, err := p.connect()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	snap, err := tree.Read(ctx, s)
+	if err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	return snap, s, done, nil
+}
+
+// who names the person for the audit: the store's word where it has one, else what the machine says, marked
+// as such. A store that cannot answer does not keep anybody from stopping a rollout.
+func (p *program) who(ctx context.Context, s store.Store, stderr io.Writer) string {
+	who, err := s.Identity(ctx)
+	if err != nil {
+		fmt.Fprintln(stderr, "sluice: who you are to the store is not known:", err)
+	}
+	if who != "" {
+		return who
+	}
+	return p.user() + " (unverified)"
+}
+
+func userAtHost() string {
+	name := os.Getenv("USER")
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name + "@" + host
+}
+
+// completeRollouts offers the names of rollouts for the first argument.
+func (p *program) completeRollouts(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
+	defer cancel()
+	snap, _, done, err := p.snapshot(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer done()
+	var out []string
+	for _, name := range rolloutNames(snap) {
+		if strings.HasPrefix(name, prefix) {
+			out = append(out, name)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// rolloutNames are the rollouts in the store, the newest first, those with a damaged spec last: people must be
+// able to stop these too.
+func rolloutNames(snap *tree.Snapshot) []string {
+	var names []string
+	for i := range snap.Rollouts {
+		names = append(names, snap.Rollouts[i].Spec.Name)
+	}
+	slices.Reverse(names)
+	var damaged []string
+	for key := range snap.Versions {
+		if name, _, ok := tree.RolloutOf(key); ok && snap.Rollout(name) == nil && !slices.Contains(damaged, name) {
+			damaged = append(damaged, name)
+		}
+	}
+	slices.Sort(damaged)
+	return append(names, damaged...)
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openinfrastructure/sluice/internal/tree"
+)
+
+func (p *program) statusCommand() *cobra.Command {
+	var out format
+	var follow bool
+	var timeout time.Duration
+	c := &cobra.Command{
+		Use: "status NAME", Short: "Show a rollout, its stages and why it stands still", Args: args(cobra.ExactArgs(1)),
+		Long: `status shows a rollout. With --watch it redraws whenever the store changes and ends with the rollout.
+
+` + exitCodes,
+		Example: `  sluice status production_8f3c2d1a
+  sluice status production_8f3c2d1a -w
+  sluice status production_8f3c2d1a -w --timeout 6h -o json   # one document a line and change`,
+		ValidArgsFunction: p.completeRollouts,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			if timeout < 0 || timeout > 0 && !follow {
+				return usage("status: --timeout goes with --watch, and is longer than 0")
+			}
+			if follow {
+				return p.follow(c, args[0], out, timeout)
+			}
+			return p.statusOnce(c, args[0], out)
+		},
+	}
+	out.flag(c)
+	c.Flags().BoolVarP(&follow, "watch", "w", false, "redraw until the rollout ends")
+	c.Flags().DurationVar(&timeout, "timeout", 0, "with --watch: exit 5 when the rollout has not ended by then (0 = never)")
+	return c
+}
+
+func (p *program) statusOnce(c *cobra.Command, name string, out format) error {
+	snap, _, done, err := p.snapshot(c.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	r, err := find(snap, name)
+	if err != nil {
+		return err
+	}
+	now := p.now()
+	v := viewOf(snap, r, now)
+	if err := out.write(c.OutOrStdout(), v, func(w io.Writer) { renderStatus(w, p.painter(c), v, now) }); err != nil {
+		return err
+	}
+	return exit(v.Exit)
+}
+
+// find names the nearest rollouts where there is none of that name, and says what else the store knows about it.
+func find(snap *tree.Snapshot, name string) (*tree.Rollout, error) {
+	if r := snap.Rollout(name); r != nil {
+		return r, nil
+	}
+	for id, q := range snap.Requests {
+		if q.Kind != tree.RequestStart || id != name {
+			continue
+		}
+		if q.Refused != "" {
+			return nil, refused("%s was refused: %s", name, q.Refused)
+		}
+		return nil, &exitError{ExitHeld, fmt.Sprintf("%s is requested by %s since %s; no leader has taken it up yet", name, q.By, utc(q.At))}
+	}
+	for _, d := range snap.Damaged {
+		if strings.HasPrefix(d, "rollouts/"+name+"/") {
+			return nil, fmt.Errorf("%s", d)
+		}
+	}
+	return nil, noRollout(snap, name)
+}
+
+func noRollout(snap *tree.Snapshot, name string) error {
+	names := rolloutNames(snap)
+	if len(names) == 0 {
+		return fmt.Errorf("no rollout %q: there is none at all", name)
+	}
+	if meant := near(name, names); len(meant) > 0 {
+		return fmt.Errorf("no rollout %q%s", name, didYouMean(meant))
+	}
+	return fmt.Errorf("no rollout %q; there are %s", name, some(names, len(names)))
+}
+
+// follow shows the rollout until it ends. What the store cannot say now is shown as such and asked again.
+func (p *program) follow(c *cobra.Command, name string, out format, timeout time.Duration) error {
+	s, done, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer done()
+	ctx := c.Context()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, &exitError{ExitTimeout, fmt.Sprintf("%s has not ended within %s", name, timeout)})
+		defer cancel()
+	}
+	f := &follower{p: p, out: out, name: name, w: c.OutOrStdout(), errOut: c.ErrOrStderr(), painter: p.painter(c)}
+	if out == "text" {
+		f.screen = p.terminal(c.OutOrStdout())
+	}
+	if f.screen != nil {
+		defer f.screen.done()
+	}
+	code, err := f.run(ctx, s)
+	switch {
+	case err == nil:
+		return exit(code)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return context.Cause(ctx)
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	}
+	return err
+}
