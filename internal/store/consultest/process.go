@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -56,14 +57,22 @@ func startProcess(dir string) (*process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.Env = withoutConsul(os.Environ())
 	cmd.SysProcAttr = dieWithParent()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
-	}
 	p := &process{cmd: cmd, log: log.Name(), exited: make(chan struct{})}
+	started := make(chan error, 1)
 	go func() {
-		p.err = cmd.Wait()
+		// The kernel sends the parent-death signal when the starting thread ends, which need not be when this
+		// process does: the thread stays until the server is gone.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = cmd.Wait()
+		}
 		close(p.exited)
 	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", binary, err)
+	}
 	return p, nil
 }
 
