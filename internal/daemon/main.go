@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/common/version"
 	"github.com/rs/zerolog"
@@ -39,7 +40,7 @@ SIGHUP and POST /-/reload read the configuration again; a bad one keeps the old 
 	f.StringSliceVar(&o.ListenAddress, "web.listen-address", nil, "address to listen on; may be given more than once (default: the configuration's)")
 	f.StringVar(&o.WebConfigFile, "web.config.file", "", "file that enables TLS or authentication (Prometheus exporter-toolkit)")
 	f.StringVar(&level, "log.level", "info", "debug, info, warn or error")
-	f.StringVar(&format, "log.format", "logfmt", "logfmt or json")
+	f.StringVar(&format, "log.format", "text", "text or json")
 	c.SetArgs(args)
 	c.SetOut(stdout)
 	c.SetErr(stderr)
@@ -51,16 +52,17 @@ SIGHUP and POST /-/reload read the configuration again; a bad one keeps the old 
 }
 
 func newLog(w io.Writer, level, format string) (zerolog.Logger, error) {
+	zerolog.TimeFieldFormat = time.RFC3339Nano
 	l, err := zerolog.ParseLevel(level)
 	if err != nil || level == "" {
 		return zerolog.Nop(), fmt.Errorf("--log.level: %q, expected debug, info, warn or error", level)
 	}
 	switch format {
 	case "json":
-	case "logfmt":
+	case "text":
 		w = zerolog.ConsoleWriter{Out: w, NoColor: true, TimeFormat: "2006-01-02T15:04:05.000Z07:00"}
 	default:
-		return zerolog.Nop(), fmt.Errorf("--log.format: %q, expected logfmt or json", format)
+		return zerolog.Nop(), fmt.Errorf("--log.format: %q, expected text or json", format)
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
 }

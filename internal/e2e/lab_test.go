@@ -29,19 +29,20 @@ import (
 
 // lab is a site with sluice installed: 16 nodes on the track in two datacenters and two roles, two off it.
 type lab struct {
-	*testing.T
-	ctx     context.Context
-	stack   *stack.Stack
-	consul  *consultest.Server
-	kv      *api.KV // with the rights of an operator
-	root    *api.KV // with all rights, to break things
-	grafana *grafanatest.Server
-	bin     string
-	dir     string
-	edges   []*edgeHost
-	daemon  *process
-	token   string // operator
-	config  string
+	*testing.T            // of the scenario that plays
+	site       *testing.T // of the whole: what is started lives as long
+	ctx        context.Context
+	stack      *stack.Stack
+	consul     *consultest.Server
+	kv         *api.KV // with the rights of an operator
+	root       *api.KV // with all rights, to break things
+	grafana    *grafanatest.Server
+	bin        string
+	dir        string
+	edges      []*edgeHost
+	daemon     *process
+	token      string // operator
+	config     string
 
 	fra1, ams1, off []string
 }
@@ -72,7 +73,7 @@ func environment(name, more string) map[string]string {
 }
 
 func newLab(t *testing.T) *lab {
-	l := &lab{T: t, ctx: t.Context()}
+	l := &lab{T: t, site: t, ctx: t.Context()}
 	for _, dc := range []string{"fra1", "ams1"} {
 		for _, role := range []string{"web", "db"} {
 			for i := 1; i <= 4; i++ {
@@ -260,7 +261,7 @@ func (l *lab) startTimer(e *edgeHost) {
 			}
 		}
 	})
-	l.Cleanup(func() { cancel(); e.done.Wait() })
+	l.site.Cleanup(func() { cancel(); e.done.Wait() })
 }
 
 func (e *edgeHost) stopTimer() { e.timer(); e.done.Wait() }
@@ -527,7 +528,7 @@ func (l *lab) start(name, path string, args ...string) *process {
 		close(p.done)
 	}()
 	l.must(<-started)
-	l.Cleanup(p.kill)
+	l.site.Cleanup(p.kill)
 	return p
 }
 
