@@ -197,9 +197,8 @@ func (s *stepper) rampGate() Gate {
 		return closed("ramp", "analyzer", "%d failed, %d compile failures, %d hidden, %d silent among %d admitted: %s",
 			c.Failed, c.CompileFailed, c.Hidden, c.Silent, c.Admitted, s.r.Verdict.Reason)
 	}
-	if room := s.room(); room <= 0 {
-		stage := s.r.Spec.Schedule.Stages[s.state.Current()]
-		return closed("ramp", "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight", c.Live-c.Exposed, stage.Ramp.InFlight.Of(len(s.r.Current.Positions)))
+	if room, step := s.room(), s.leastStep(); room < step {
+		return closed("ramp", "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, s.inFlight(), step)
 	}
 	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }

@@ -183,11 +183,23 @@ func (s *stepper) trackNodes() int {
 	return 0
 }
 
-// room is how many more nodes may be admitted and not yet exposed.
+// inFlight is how many nodes of the current stage may be admitted and not yet exposed.
+func (s *stepper) inFlight() int {
+	return s.r.Spec.Schedule.Stages[s.state.Current()].Ramp.InFlight.Of(len(s.r.Current.Positions))
+}
+
+// room is how many more nodes may be admitted now.
 func (s *stepper) room() int {
-	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
 	counts := s.r.Verdict.Counts
-	return stage.Ramp.InFlight.Of(len(s.r.Current.Positions)) - (counts.Live - counts.Exposed)
+	return s.inFlight() - (counts.Live - counts.Exposed)
+}
+
+// leastStep keeps a ramp from crawling: every step is a document for all edges and a line in the state, so a step takes a
+// quarter of what may be in flight, or all that is left of the stage.
+func (s *stepper) leastStep() int {
+	st := s.state.Stages[s.state.Current()]
+	left := s.r.Current.fresh(st.Target) - s.r.Current.fresh(st.Threshold)
+	return max(1, min(s.inFlight()/4, left))
 }
 
 // settle admits everyone, the holdback included.

@@ -80,7 +80,7 @@ func (c *change) repairable() error {
 func (c *change) takeRequests() {
 	for _, id := range enc.SortedKeys(c.snap.Requests) {
 		r := c.snap.Requests[id]
-		if r.Refused != "" {
+		if r.Refused != "" || len(c.requests) == mostNoted {
 			continue
 		}
 		if why := c.take(id, r); why != "" {
@@ -268,11 +268,24 @@ func (c *change) flagChanges(ops *[]store.Op) {
 			keys = append(keys, k)
 		}
 	}
+	next := tree.Stops{Latched: c.living(), Seen: maps.Clone(seen)}
+	if next.Seen == nil {
+		next.Seen = map[string]string{}
+	}
+	noted := 0
 	for _, k := range keys {
 		value, there := c.snap.Flags[k]
 		old, was := seen[k]
-		if there == was && value == old {
+		if c.dead(k) {
+			delete(next.Seen, k)
 			continue
+		}
+		if there == was && value == old || noted == mostNoted {
+			continue // the rest at the next look: a transaction holds 64 operations
+		}
+		noted++
+		if next.Seen[k] = value; !there {
+			delete(next.Seen, k)
 		}
 		text := fmt.Sprintf("flags/%s = %q", k, value)
 		if !there {
@@ -284,12 +297,33 @@ func (c *change) flagChanges(ops *[]store.Op) {
 		}
 		c.audit(gate.Event{Kind: "flag", Rollout: name, Text: text, By: "consul-kv (unverified)", Index: -1}, "", "")
 	}
-	next := tree.Stops{Latched: c.latched, Seen: c.snap.Flags}
 	a, _ := json.Marshal(next)
 	b, _ := json.Marshal(c.snap.Stops)
 	if string(a) != string(b) {
 		*ops = append(*ops, put(tree.StopsKey, next, c.snap.Versions[tree.StopsKey]))
 	}
+}
+
+// mostNoted is how many flags and requests one look deals with.
+const mostNoted = 8
+
+// dead says whether a flag is of a rollout that has ended.
+func (c *change) dead(key string) bool {
+	name, _, nested := strings.Cut(key, "/")
+	r := c.snap.Rollout(name)
+	return nested && r != nil && r.State.Phase.Ended()
+}
+
+// living are the stops in force, without those of rollouts that have ended.
+func (c *change) living() flags.Latched {
+	l := flags.Latched{Freeze: c.latched.Freeze, Pause: maps.Clone(c.latched.Pause), BackOut: maps.Clone(c.latched.BackOut)}
+	for i := range c.snap.Rollouts {
+		if r := &c.snap.Rollouts[i]; r.State.Phase.Ended() {
+			delete(l.Pause, r.Spec.Name)
+			delete(l.BackOut, r.Spec.Name)
+		}
+	}
+	return l
 }
 
 func (c *change) audit(e gate.Event, before, after string) {
