@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
 )
 
 // TestSite plays the scenarios one after the other on one site, the way a site lives: what one leaves behind, the next
@@ -25,6 +27,10 @@ func TestSite(t *testing.T) {
 	if os.Getenv("SLUICE_E2E") == "all" {
 		all = extended
 	}
+	// The fake PuppetDB that fast tests use is held against this real one; last, because it leaves nodes behind.
+	all = append(all, scenario{"the fake PuppetDB is like the real one", func(l *lab) {
+		puppetdbtest.Contract(l.T, l.stack.PuppetDB.URL, puppetdbtest.Commands(l.stack.PuppetDB.URL))
+	}})
 	for _, s := range append(core, all...) {
 		ok := t.Run(s.name, func(t *testing.T) {
 			began := time.Now()

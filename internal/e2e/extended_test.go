@@ -26,6 +26,7 @@ func init() {
 		{"sluiced killed at random, and another taking over", (*lab).killedAtRandom},
 		{"a document torn, emptied and older", (*lab).damagedDocument},
 		{"a puppetserver cut off for hours", (*lab).cutOff},
+		{"parameters instead of an environment", (*lab).parameters},
 		{"a snapshot restored from before a back-out", (*lab).restoredSnapshot},
 	}
 }
@@ -546,4 +547,51 @@ func (l *lab) restoredSnapshot() {
 	l.stage("after", "canary") // all goes on
 	l.sluice("backout", "after", "--reason", "enough")
 	l.phase("after", "backed_out")
+}
+
+// parameters: the change is a feature flag in the ENC's answer, and the code under it stays the baseline's.
+func (l *lab) parameters() {
+	base := l.baseline()
+	code := environment(base, "  if $sluice and $sluice['hardening'] { file { \"${d}/hardened\": content => \"yes\\n\" } }\n")
+	for _, p := range l.stack.Puppetservers {
+		l.must(p.DeployEnvironment(base, code, "sha-with-flag"))
+	}
+	l.run(l.on()...)
+	hardened := func() []string {
+		var out []string
+		for _, n := range l.on() {
+			if _, err := os.Stat(filepath.Join(l.stack.ManagedDir(n), "hardened")); err == nil {
+				out = append(out, n)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	only := func(want []string) {
+		l.Helper()
+		want = slices.Sorted(slices.Values(want))
+		if got := hardened(); !slices.Equal(got, want) {
+			l.Errorf("hardened are %v, want %v", got, want)
+		}
+	}
+	l.sluice("start", "hardening", "--track", "production", "--parameter", "hardening=true", "--schedule", "three", "--reason", "sshd hardening")
+	l.stage("hardening", "canary")
+	l.run(l.on()...)
+	only([]string{canary})
+	l.run(canary)
+	l.stage("hardening", "fra1")
+	l.run(l.on()...)
+	only(l.fra1)
+	l.run(l.fra1...)
+	l.stage("hardening", "everyone")
+	l.run(l.on()...)
+	only(l.on())
+	l.run(l.ams1...)
+	l.phase("hardening", "completed")
+	l.edgesCurrent()
+	l.run(canary, l.ams1[0])
+	only(l.on())
+	if env := l.environmentOf(canary); env != base {
+		l.Errorf("the canary is on %s", env)
+	}
 }
