@@ -59,14 +59,22 @@ func Decide(d *Document, stops Stops, track, certname string, members Members) (
 	}
 	out := Decision{Track: track, Environment: t.Baseline, Parameters: maps.Clone(t.Parameters)}
 	print := ""
-	in := func(set string) (bool, error) {
+	known := map[string]bool{} // rollouts often share their segments
+	in := func(set string) (held bool, err error) {
 		if set == "" {
 			return true, nil
+		}
+		held, ok := known[set]
+		if ok {
+			return held, nil
 		}
 		if print == "" {
 			print = Fingerprint(certname)
 		}
-		return members(set, print)
+		if held, err = members(set, print); err == nil {
+			known[set] = held
+		}
+		return held, err
 	}
 	taken := false
 	for i := range d.Rollouts {

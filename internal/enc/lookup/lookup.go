@@ -3,14 +3,12 @@
 package lookup
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
-	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -48,38 +46,48 @@ type Edge struct {
 // a back-out may be in it.
 func Open(dir string) (*Edge, error) {
 	e := &Edge{dir: dir}
-	data, err := os.ReadFile(filepath.Join(dir, AdmissionsFile))
+	path := filepath.Join(dir, AdmissionsFile)
+	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w (no %s in %s; see `sluice-enc accept`)", ErrNotReady, AdmissionsFile, dir)
+		return nil, problem{ErrNotReady.Error() + " (no " + AdmissionsFile + " in " + dir + "; see `sluice-enc accept`)", ErrNotReady}
 	case err != nil:
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &e.Admissions); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, AdmissionsFile), err)
+	if e.Admissions, err = DecodeAdmissions(data); err != nil {
+		return nil, at(path, err)
 	}
 	if e.Document.Epoch == "" {
 		return nil, ErrNotReady
 	}
-	var latched flags.Latched
-	data, err = os.ReadFile(filepath.Join(dir, StopsFile))
+	if f := e.Document.Format; f != segments.Format {
+		return nil, at(path, errors.New("format: "+strconv.Itoa(f)+", this program reads "+strconv.Itoa(segments.Format)))
+	}
+	path = filepath.Join(dir, StopsFile)
+	data, err = os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(data, &latched)
+		e.Stops.BackedOut, err = DecodeStops(data)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, StopsFile), err)
-	}
-	if len(latched.BackOut) > 0 {
-		e.Stops.BackedOut = make(map[string]bool, len(latched.BackOut))
-		for name := range latched.BackOut {
-			e.Stops.BackedOut[name] = true
-		}
+		return nil, at(path, err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, BaselineFile)); !errors.Is(err, fs.ErrNotExist) {
 		e.Stops.Baseline = true // there, or not to be told: the safe reading
 	}
 	return e, nil
 }
+
+// problem is an error with its own text that is another underneath; fmt would cost a lookup more than
+// it is worth.
+type problem struct {
+	text  string
+	cause error
+}
+
+func (p problem) Error() string { return p.text }
+func (p problem) Unwrap() error { return p.cause }
+
+func at(place string, err error) error { return problem{place + ": " + err.Error(), err} }
 
 // Answer is what the ENC says about a node on a track.
 type Answer struct {
@@ -100,7 +108,7 @@ func (e *Edge) Answer(track, certname string) (Answer, error) {
 		a.Missing, a.Environment = d.Environment, baseline
 	}
 	if a.Environment == baseline && !e.Deployed(baseline) {
-		return a, fmt.Errorf("environment %s is not in %s on this puppetserver", baseline, e.EnvironmentPath)
+		return a, errors.New("environment " + baseline + " is not in " + e.EnvironmentPath + " on this puppetserver")
 	}
 	return a, nil
 }
@@ -142,7 +150,7 @@ func (e *Edge) InSet(digest, print string) (bool, error) {
 		return false, err
 	}
 	if want, ok := e.Document.Sets[digest]; !ok || info.Size() != int64(want)*segments.LineWidth {
-		return false, fmt.Errorf("set %s has %d bytes, expected %d members", digest, info.Size(), want)
+		return false, errors.New("set " + digest + " has " + strconv.FormatInt(info.Size(), 10) + " bytes, expected " + strconv.Itoa(want) + " members")
 	}
 	return segments.Contains(f, info.Size(), print)
 }
@@ -157,9 +165,9 @@ func (a Answer) YAML() ([]byte, error) {
 	if len(a.Parameters) == 0 {
 		return append(out, "parameters: {}\n"...), nil
 	}
-	params, err := json.Marshal(map[string]any{"sluice": a.Parameters})
+	out, err := appendParameters(append(out, `parameters: {"sluice":`...), a.Parameters)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(append(out, "parameters: "...), params...), '\n'), nil
+	return append(out, "}\n"...), nil
 }
