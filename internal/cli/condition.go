@@ -42,7 +42,7 @@ func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
 	}
 	if stops := stopsOf(snap); stops.BackedOut(v.Name) {
 		v.Status, v.Exit = backingOut, ExitBackout
-		v.Why = said(snap, "flags/"+v.Name+"/backout", "backed out by") + "; the edges act on it, the leader has not recorded it yet"
+		v.Why = said(snap, "flags/"+v.Name+"/backout", "backed out") + "; the edges act on it, the leader has not recorded it yet"
 		return
 	}
 	v.unseenStops(snap)
@@ -89,10 +89,11 @@ func (v *rolloutView) goesOn() {
 	}
 }
 
-// unusual says whether a closed gate waits for more than time and nodes. A progress gate does where nodes failed
-// or are silent.
+// unusual says whether a closed gate waits for more than time and nodes. Of the progress gates those do that look
+// at nodes which failed or are silent.
 func (v *rolloutView) unusual(g gate.Gate) bool {
-	return !slices.Contains(progressGates, g.Name) || v.Counts.Failed+v.Counts.Silent > 0
+	bad := v.Counts.Failed+v.Counts.Silent > 0
+	return !slices.Contains(progressGates, g.Name) || bad && g.Name != "bake"
 }
 
 func (v *rolloutView) firstClosed(which func(gate.Gate) bool) *gate.Gate {
@@ -124,10 +125,14 @@ func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
 	}
 }
 
-// said quotes what a person wrote beside a flag.
+// said quotes what a person wrote beside a flag: "by=WHO: WHY" as the verbs here write it, or anything.
 func said(snap *tree.Snapshot, key, verb string) string {
-	if c := flags.Read(snap.Flags).Comments[strings.TrimPrefix(key, "flags/")]; c != "" {
-		return verb + " " + strings.TrimPrefix(c, "by=")
+	comment := flags.Read(snap.Flags).Comments[strings.TrimPrefix(key, "flags/")]
+	if who, ok := strings.CutPrefix(comment, "by="); ok {
+		return verb + " by " + who
+	}
+	if comment != "" {
+		return verb + " by " + key + " (" + comment + ")"
 	}
 	return verb + " by " + key
 }

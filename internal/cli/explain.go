@@ -122,7 +122,11 @@ func renderVerdict(w io.Writer, v analyzer.Verdict) {
 
 // edgeLine is what an edge last said, in one line.
 func edgeLine(e edge.Status, now time.Time) string {
-	parts := []string{fmt.Sprintf("%s: generation %d, reported %s ago", e.Host, e.Generation, since(e.At, now))}
+	reported := "not known when it reported"
+	if !e.At.IsZero() {
+		reported = "reported " + since(e.At, now) + " ago"
+	}
+	parts := []string{fmt.Sprintf("%s: generation %d, %s", e.Host, e.Generation, reported)}
 	if !e.Ready {
 		parts = append(parts, "not ready")
 	}

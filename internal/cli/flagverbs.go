@@ -86,7 +86,7 @@ func stopsLeft(snap *tree.Snapshot, name string) []string {
 		left = append(left, "it is paused still")
 	}
 	if stops.BackedOut(name) {
-		left = append(left, said(snap, "flags/"+name+"/backout", "backed out by"))
+		left = append(left, said(snap, "flags/"+name+"/backout", "backed out"))
 	}
 	for _, l := range reading.Loud {
 		if len(left) > 0 {

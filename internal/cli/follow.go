@@ -27,8 +27,9 @@ type follower struct {
 	painter painter
 	screen  *screen // nil: not a terminal, every change is written below the one before
 	last    string
-	snap    *tree.Snapshot // the last good one
-	trouble string         // why it is not the present one
+	snap    *tree.Snapshot   // the last good one
+	trouble string           // why it is not the present one
+	mend    <-chan time.Time // when to ask again
 }
 
 // run returns the exit code once the rollout has ended; an error that no waiting mends ends it too.
@@ -62,16 +63,12 @@ func (f *follower) run(ctx context.Context, s store.Store) (int, error) {
 
 // wait says whether the store is to be read again; if not, it is only that time has passed.
 func (f *follower) wait(ctx context.Context, changes <-chan struct{}, ticks <-chan time.Time) (again bool, err error) {
-	var mend <-chan time.Time
-	if f.trouble != "" {
-		mend = time.After(retry)
-	}
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	case <-changes:
 		return true, nil
-	case <-mend:
+	case <-f.mend:
 		return true, nil
 	case <-ticks:
 		return false, nil
@@ -92,10 +89,10 @@ func (f *follower) read(ctx context.Context, s store.Store) error {
 	snap, err := tree.Read(ctx, s)
 	switch {
 	case err == nil:
-		f.snap, f.trouble = snap, ""
+		f.snap, f.trouble, f.mend = snap, "", nil
 		return nil
 	case errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil:
-		f.trouble = err.Error()
+		f.trouble, f.mend = err.Error(), time.After(retry)
 		if f.screen == nil {
 			fmt.Fprintln(f.errOut, "sluice:", err)
 		}

@@ -69,12 +69,12 @@ func renderList(w io.Writer, p painter, v listView, now time.Time) {
 	rows := [][]cell{texts("NAME", "TRACK", "PHASE", "STAGE", "NODES", "AGE", "WHY")}
 	for _, r := range v.Rollouts {
 		sign, c := icon(r.Status)
-		nodes := "-"
-		if r.Counts.Known {
-			nodes = number(r.Counts.Admitted)
+		nodes := r.share() + "/?"
+		if r.Nodes > 0 {
+			nodes = r.share() + "/" + number(r.Nodes)
 		}
 		rows = append(rows, []cell{{text: r.Name}, {text: r.Track}, {sign + " " + r.Status, c}, {text: r.stageText()},
-			{text: nodes + "/" + number(r.Nodes)}, {text: since(r.Created, now)}, {text: shorten(safe(r.Why), 100)}})
+			{text: nodes}, {text: since(r.Created, now)}, {text: shorten(safe(r.Why), 100)}})
 	}
 	for _, r := range v.Requests {
 		if r.Kind == tree.RequestStart && r.Start != nil {

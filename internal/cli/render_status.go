@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
 )
 
 // renderStatus draws a rollout the way `kubectl argo rollouts get rollout` does.
@@ -80,10 +82,13 @@ func (v *rolloutView) stageText() string {
 }
 
 func (v *rolloutView) nodesText() string {
-	if !v.Counts.Known {
-		return fmt.Sprintf("not counted yet, %s on the track", number(v.Nodes))
+	switch {
+	case v.Phase == gate.Completed:
+		return "all of the track, " + v.trackText()
+	case !v.Counts.Known:
+		return "not counted yet, " + v.trackText()
 	}
-	text := fmt.Sprintf("%s admitted of %s on the track, %s exposed", number(v.Counts.Admitted), number(v.Nodes), number(v.Counts.Exposed))
+	text := fmt.Sprintf("%s admitted, %s exposed, %s", number(v.Counts.Admitted), number(v.Counts.Exposed), v.trackText())
 	if v.StillToRun > 0 {
 		text += fmt.Sprintf(", %s not yet run", number(v.StillToRun))
 	}
@@ -96,6 +101,27 @@ func (v *rolloutView) nodesText() string {
 		}
 	}
 	return text
+}
+
+// trackText is the size of the track, as the published document has it.
+func (v *rolloutView) trackText() string {
+	if v.Nodes == 0 {
+		return "the track is not counted yet"
+	}
+	return number(v.Nodes) + " on the track"
+}
+
+// share is how many nodes have the change, for a column.
+func (v *rolloutView) share() string {
+	switch {
+	case v.Phase == gate.Completed && v.Nodes > 0:
+		return number(v.Nodes)
+	case v.Phase == gate.Superseded:
+		return "0"
+	case v.Counts.Known:
+		return number(v.Counts.Admitted)
+	}
+	return "-"
 }
 
 func (v *rolloutView) changeText() string {
@@ -119,13 +145,9 @@ func (v *rolloutView) changeText() string {
 // statusTree is the tree of stages, with the checks below the current one.
 func statusTree(v rolloutView, now time.Time) [][]cell {
 	sign, c := icon(v.Status)
-	total := "-"
-	if v.Counts.Known {
-		total = number(v.Counts.Admitted)
-	}
 	rows := [][]cell{
 		texts("NAME", "KIND", "STATUS", "NODES", "AGE", "INFO"),
-		{{text: "⟳ " + v.Name}, {text: "Rollout"}, {sign + " " + v.Status, c}, {text: total}, {text: since(v.Created, now)}, {text: ""}},
+		{{text: "⟳ " + v.Name}, {text: "Rollout"}, {sign + " " + v.Status, c}, {text: v.share()}, {text: since(v.Created, now)}, {text: ""}},
 	}
 	for i, s := range v.Stages {
 		branch, stem := "├──", "│  "

@@ -149,10 +149,13 @@ func (w *writing) mayUnveto(name string) error {
 		return noRollout(w.snap, name)
 	case r.State.Unvetoed:
 		return refused("the veto of %s is lifted already", name)
-	case r.State.Phase != gate.BackedOut && !stopsOf(w.snap).BackedOut(name):
-		return refused("%s is not backed out (it is %s)", name, r.State.Phase)
+	case r.State.Phase == gate.BackedOut:
+		return nil
+	case stopsOf(w.snap).BackedOut(name):
+		// Releasing the flag now could undo the stop at an edge that has not seen it.
+		return refused("%s is being backed out: the leader has not recorded it yet", name)
 	}
-	return nil
+	return refused("%s is not backed out (it is %s)", name, r.State.Phase)
 }
 
 func (p *program) confirmRestoreCommand() *cobra.Command {

@@ -10,8 +10,8 @@ import (
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
 
-// stale is how long after its last look the leader is missed. It looks every few seconds.
-const stale = 10 * time.Minute
+// stale is how long after its last word the leader is missed. It has one every minute.
+const stale = 5 * time.Minute
 
 // rolloutView is what list, status and explain show of one rollout.
 type rolloutView struct {

@@ -178,7 +178,7 @@ func renderWhy(w io.Writer, p painter, v whyView, now time.Time) {
 				verdict, c = "admitted", green
 			}
 			fmt.Fprintf(w, "  %s: %s: %s\n", r.Name, p.paint(c, verdict), r.Reason)
-			fmt.Fprintf(w, "    position %s, limit %s%s%s\n", r.Position, r.Limit, labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap))
+			fmt.Fprintf(w, "    position %s (%s), limit %s (%s)%s%s\n", r.Position, percent(segments.Threshold(r.Position)), r.Limit, percent(r.Limit), labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap))
 		}
 	}
 	fmt.Fprintln(w, "\nedges, as they last reported")
@@ -204,3 +204,6 @@ func trackNames(snap *tree.Snapshot) []string {
 	}
 	return names
 }
+
+// percent is where a position or a threshold lies.
+func percent(t segments.Threshold) string { return fmt.Sprintf("%.4g %%", 100*t.Share()) }
