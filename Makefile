@@ -6,10 +6,11 @@ BUILDINFO := github.com/prometheus/common/version
 LDFLAGS := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(REVISION)
 FUZZTIME ?= 10s
 BENCH ?= .
+ROUNDS ?= 2000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build tools test unit e2e lint bench fuzz stats clean image
+.PHONY: help build tools test unit e2e lint bench bench-enc fuzz stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,10 @@ lint: ## gofmt, go vet, staticcheck, shell syntax
 
 bench: ## benchmarks; BENCH=regexp
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
+	@$(MAKE) --no-print-directory bench-enc
+
+bench-enc: ## sluice-enc as a whole process against printing the same bytes; ROUNDS=2000
+	go run ./internal/enc/bench -rounds $(ROUNDS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
