@@ -213,7 +213,7 @@ does not come back by itself, whatever happens to the flag. unveto allows it to 
 			admitted = fmt.Sprintf("%s admitted (counted %s) %s", plural(n, "node"), utc(r.Status.At), map[bool]string{true: "gets", false: "get"}[n == 1])
 		}
 		w.say("%s is backed out: %s baseline on the next run.", name, admitted)
-		w.say("This latches: it stays backed out when the flag is deleted or changed, and the change is vetoed.")
+		w.say("This latches where it is seen: deleting or changing the flag brings nothing back, and the change is vetoed.")
 		w.say("To let the change be started again: sluice unveto %s --reason ...", name)
 		return nil
 	})

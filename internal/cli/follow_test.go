@@ -19,14 +19,14 @@ func TestFollow(t *testing.T) {
 	for want, end := range map[int]gate.Phase{ExitOK: gate.Completed, ExitBackout: gate.BackedOut} {
 		inBubble(t, func(s *site) {
 			s.rollout("ntp", nil)
-			go func() {
+			s.other.Go(func() {
 				time.Sleep(time.Minute)
 				s.ok("pause", "ntp", "--reason", "drill")
 				time.Sleep(time.Minute)
 				s.put("flags/other/pause", "false") // nothing to see
 				time.Sleep(time.Minute)
 				s.rollout("ntp", func(r *tree.Rollout) { r.State.Phase = end })
-			}()
+			})
 			code, out, errOut := s.run("status", "ntp", "-w")
 			if code != want || errOut != "" {
 				s.t.Errorf("exit %d, %q", code, errOut)
@@ -62,11 +62,11 @@ func TestFollowEnds(t *testing.T) {
 func TestFollowRequested(t *testing.T) {
 	inBubble(t, func(s *site) {
 		s.put(tree.RequestKey("ntp"), tree.Request{Kind: tree.RequestStart, Rollout: "ntp", Start: &tree.Start{Track: "production"}, By: "ben", At: t0})
-		go func() {
+		s.other.Go(func() {
 			time.Sleep(time.Minute)
 			s.rollout("ntp", backOut)
 			s.delete(tree.RequestKey("ntp"))
-		}()
+		})
 		code, out, _ := s.run("status", "ntp", "-w")
 		if code != ExitBackout || !strings.Contains(out, "requested by ben") {
 			s.t.Errorf("exit %d, %q", code, out)
@@ -117,7 +117,7 @@ func TestFollowOutage(t *testing.T) {
 		s.store = o
 		term := &recorder{}
 		s.p.terminal = func(io.Writer) *screen { return &screen{w: term, height: func() int { return 50 }} }
-		go func() {
+		s.other.Go(func() {
 			time.Sleep(10 * time.Second)
 			o.set(true)
 			s.put("flags/ntp/pause", "true")
@@ -125,7 +125,7 @@ func TestFollowOutage(t *testing.T) {
 			o.set(false)
 			time.Sleep(10 * time.Second)
 			s.rollout("ntp", backOut)
-		}()
+		})
 		if code, _, errOut := s.run("status", "ntp", "-w"); code != ExitBackout {
 			s.t.Errorf("exit %d, %q", code, errOut)
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -58,16 +60,34 @@ func toYAML(v any) ([]byte, error) {
 		return nil, err
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	if err := yaml.Unmarshal(escape(data), &doc); err != nil {
 		return nil, fmt.Errorf("yaml: %w", err)
 	}
 	plain(&doc)
 	return yaml.Marshal(&doc)
 }
 
-// plain takes away the braces and quotes that JSON needs and YAML does not.
+// escape writes characters that JSON may have bare, and YAML may not, as YAML's escapes. In JSON they can only be
+// in strings.
+func escape(data []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(data) {
+		if r > unicode.MaxASCII && !unicode.IsPrint(r) || r == 0x7f {
+			fmt.Fprintf(&b, `\U%08x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
+}
+
+// plain takes away the braces and quotes that JSON needs and YAML does not. Texts of more than one line, or with
+// characters that cannot be seen, keep their quotes.
 func plain(n *yaml.Node) {
-	n.Style &^= yaml.FlowStyle | yaml.DoubleQuotedStyle
+	n.Style &^= yaml.FlowStyle
+	if !strings.ContainsFunc(n.Value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		n.Style &^= yaml.DoubleQuotedStyle
+	}
 	for _, child := range n.Content {
 		plain(child)
 	}

@@ -20,12 +20,13 @@ func inBubble(t *testing.T, test func(s *site)) {
 		s := newSite(t)
 		s.p.now = func() time.Time { return t0 }
 		test(s)
+		s.other.Wait()
 	})
 }
 
 // leader waits for a request and does what a leader does with it, once.
 func (s *site) leader(id string, do func()) {
-	go func() {
+	s.other.Go(func() {
 		for index := uint64(0); ; {
 			if _, err := s.store.Get(s.t.Context(), tree.RequestKey(id)); err == nil {
 				time.Sleep(5 * time.Second)
@@ -37,7 +38,7 @@ func (s *site) leader(id string, do func()) {
 				return
 			}
 		}
-	}()
+	})
 }
 
 var startNTP = []string{"start", "--environment", "production_8F3", "--change", "8f3", "--schedule", "careful", "--reason", "ntp pools"}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type site struct {
 	store store.Store
 	now   time.Time
 	p     *program
+	other sync.WaitGroup // who acts beside the command
 }
 
 func bareSite(t testing.TB) *site {
