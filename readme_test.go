@@ -99,7 +99,13 @@ func (p *programs) check(t *testing.T, argv []string) string {
 	if !ok {
 		return "is no program"
 	}
-	rest := argv[1:]
+	var rest []string
+	for _, arg := range argv[1:] {
+		rest = append(rest, strings.Trim(arg, "[]")) // optional ones are checked as well
+	}
+	if len(rest) == 2 && rest[0] == "COMMAND" && rest[1] == "--help" {
+		return ""
+	}
 	for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		next, ok := p.usage(t, append(path[:len(path):len(path)], rest[0]))
 		if !ok {
