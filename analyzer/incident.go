@@ -132,7 +132,7 @@ func (c *cohorts) ownBefore(in *incident, since time.Time) bool {
 		return false
 	}
 	for _, o := range c.canaries[at].before {
-		if o.at().Before(since) {
+		if o.at().Before(since) || o.Tainted {
 			continue
 		}
 		for _, s := range signatures(o) {
@@ -189,6 +189,9 @@ func (c *cohorts) elsewhere() sightings {
 
 func (s sightings) add(runs []observed) {
 	for _, o := range runs {
+		if o.Tainted {
+			continue
+		}
 		for _, sig := range signatures(o) {
 			s.any[sig.class] = latest(s.any[sig.class], o.at())
 			for _, k := range sig.index() {

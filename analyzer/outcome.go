@@ -56,6 +56,9 @@ type Run struct {
 	End      time.Time `json:"end"`
 	Produced time.Time `json:"produced"`
 	Received time.Time `json:"received"`
+	// Tainted: the node ran under another change that was backed out since. What failed then explains no later failure:
+	// a second try of a bad change must not be excused by the first.
+	Tainted bool `json:"tainted,omitempty"`
 	// Detail is nil where it was not fetched.
 	Detail *Detail `json:"detail,omitempty"`
 }

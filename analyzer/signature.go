@@ -110,10 +110,13 @@ var (
 	// Puppet ends a message with where it happened and on which node.
 	location = regexp.MustCompile(`\s*\(file: [^)]*\)`)
 	spaces   = regexp.MustCompile(`\s+`)
+	// What differs from node to node within one error: what is quoted, and numbers.
+	particular = regexp.MustCompile(`'[^']*'|"[^"]*"|\b[0-9][0-9a-fx.:-]*\b`)
 )
 
-// keysOf returns Type[title] of a resource; file:line and the message of a compile error,
-// each without the names of the node and the environment.
+// keysOf returns Type[title] of a resource; the message of a compile error, or file:line where it
+// has none, without the names of the node and the environment, and without what is particular to one
+// node. The place alone does not tell: two changes may break at the same line for different reasons.
 func keysOf(f Failure, certname string) []string {
 	anywhere := func(s string) string {
 		if certname != "" {
@@ -124,13 +127,12 @@ func keysOf(f Failure, certname string) []string {
 	if f.Resource != "" {
 		return []string{"resource " + anywhere(f.Resource)}
 	}
-	var keys []string
-	if f.File != "" && f.Line > 0 {
-		keys = append(keys, fmt.Sprintf("at %s:%d", anywhere(f.File), f.Line))
+	message := particular.ReplaceAllString(anywhere(location.ReplaceAllString(f.Message, "")), "*")
+	switch message = strings.TrimSpace(spaces.ReplaceAllString(message, " ")); {
+	case message != "":
+		return []string{"says " + message}
+	case f.File != "" && f.Line > 0:
+		return []string{fmt.Sprintf("at %s:%d", anywhere(f.File), f.Line)}
 	}
-	message := anywhere(location.ReplaceAllString(f.Message, ""))
-	if message = strings.TrimSpace(spaces.ReplaceAllString(message, " ")); message != "" {
-		keys = append(keys, "says "+message)
-	}
-	return keys
+	return nil
 }

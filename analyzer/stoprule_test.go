@@ -108,12 +108,25 @@ func TestStopRule(t *testing.T) {
 			w.nth(c0, 1).failCompile("boom (file: /e/environments/cand/site.pp, line: 9)")
 			w.nth(k0, 1).failCompile("boom (file: /e/environments/base/site.pp, line: 7)")
 		}, Inconclusive, "nodes without the change show it too"},
-		{"a control does not compile at the same place", func(w *world) {
+		{"the node itself showed it, under a change that was backed out", func(w *world) {
+			for n := 1; n <= 5; n++ {
+				w.nth(c0, n).fail(broken)
+			}
+			for i := range w.Runs {
+				w.Runs[i].Tainted = w.Runs[i].Certname == c0 && w.Runs[i].Environment == "base"
+			}
+		}, Fail, broken},
+		{"a control showed it, under a change that was backed out", func(w *world) {
+			w.nth(c0, 1).failCompile("boom")
+			w.nth(k0, 1).failCompile("boom")
+			w.nth(k0, 1).Tainted = true
+		}, Fail, "boom"},
+		{"a control does not compile at the same place for another reason", func(w *world) {
 			w.nth(c0, 1).failCompile("one")
 			w.nth(c0, 1).Detail.Failures[0].File, w.nth(c0, 1).Detail.Failures[0].Line = "/e/environments/cand/site.pp", 3
 			w.nth(k0, 1).failCompile("two")
 			w.nth(k0, 1).Detail.Failures[0].File, w.nth(k0, 1).Detail.Failures[0].Line = "/e/environments/base/site.pp", 3
-		}, Inconclusive, "nodes without the change show it too"},
+		}, Fail, "one"},
 		{"a control does not compile for another reason", func(w *world) {
 			w.nth(c0, 1).failCompile("boom")
 			w.nth(k0, 1).failCompile("bang")

@@ -81,7 +81,7 @@ func (f *fleet) population(set string, in []*node, state *gate.State, before int
 }
 
 // evidence puts together what the judge looks at for the rollout's current stage.
-func (l *leader) evidence(r *tree.Rollout, f *fleet, baseline string, member func(set, print string) bool, now time.Time) analyzer.Evidence {
+func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, f *fleet, baseline string, member func(set, print string) bool, now time.Time) analyzer.Evidence {
 	i := r.State.Current()
 	stage := r.State.Stages[i]
 	e := analyzer.Evidence{
@@ -94,7 +94,37 @@ func (l *leader) evidence(r *tree.Rollout, f *fleet, baseline string, member fun
 	}
 	back := max(24*time.Hour, time.Duration(r.Spec.Policy.Silence.Lookback))
 	e.Runs = l.collector.runs(r.State.Stages[0].Since.Add(-back))
+	taint(e.Runs, rollouts, func(set, print string) bool {
+		_, known := l.sets.have[set]
+		return !known || member(set, print)
+	})
 	return e
+}
+
+// taint marks failed runs that a node made under a change which was backed out since: what failed then must not excuse
+// the next try of it.
+func taint(runs []analyzer.Run, rollouts []tree.Rollout, member func(set, print string) bool) {
+	for k := range runs {
+		run := &runs[k]
+		if !failed(*run) {
+			continue
+		}
+		for i := range rollouts {
+			r := &rollouts[i]
+			if r.State.Phase != gate.BackedOut || len(r.State.Stages) == 0 {
+				continue
+			}
+			if r.Spec.Candidate != "" && run.Environment == r.Spec.Candidate {
+				run.Tainted = true
+				break
+			}
+			at, _ := r.State.AdmittedAt(segments.Position(r.Spec.Salt, run.Certname), func(set string) bool { return member(set, segments.Fingerprint(run.Certname)) })
+			if !at.IsZero() && !run.Produced.Before(at) && run.Start.Before(r.State.Since.Add(time.Minute)) {
+				run.Tainted = true
+				break
+			}
+		}
+	}
 }
 
 // slis asks Prometheus for every indicator of the policy and divides the answers into cohorts: canaries are admitted

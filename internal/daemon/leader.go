@@ -189,6 +189,7 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks map[string]*tracked, w *gate.World, inv *inventory) (gate.Rollout, error) {
 	out := gate.Rollout{Spec: r.Spec, State: r.State}
 	if r.State.Phase.Ended() {
+		l.recall(ctx, r)
 		return out, nil
 	}
 	t := tracks[r.Spec.Track]
@@ -219,12 +220,22 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 	}
 	out.Held = l.held(c.snap.Holds, r, f, member, c.now)
 	if r.State.Phase.Active() {
-		e := l.evidence(r, f, t.Baseline, member, c.now)
+		e := l.evidence(r, c.snap.Rollouts, f, t.Baseline, member, c.now)
 		l.slis(ctx, r.Spec.Policy, &e)
 		out.Verdict = analyzer.Judge(r.Spec.Policy, e)
 		c.evidence[r.Spec.Name] = e
 	}
 	return out, nil
+}
+
+// recall reads the sets of a backed-out rollout, by which its nodes' failures are told from others. A set that cannot be
+// read is taken to hold everybody.
+func (l *leader) recall(ctx context.Context, r *tree.Rollout) {
+	for _, s := range r.State.Stages {
+		if s.Set != "" && r.State.Phase == gate.BackedOut {
+			_, _ = l.sets.get(ctx, s.Set, s.Count)
+		}
+	}
 }
 
 func (l *leader) current(r *tree.Rollout, f *fleet, member func(set, print string) bool) gate.Population {

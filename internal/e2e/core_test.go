@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,8 @@ import (
 )
 
 // TestSite plays the scenarios one after the other on one site, the way a site lives: what one leaves behind, the next
-// one finds. The core ones run with every `make test`, all of them with SLUICE_E2E=all (`make e2e`).
+// one finds. The core ones run with every `make test`, all of them with SLUICE_E2E=all (`make e2e`); a regular
+// expression in SLUICE_E2E chooses.
 func TestSite(t *testing.T) {
 	l := newLab(t)
 	core := []scenario{
@@ -24,8 +26,19 @@ func TestSite(t *testing.T) {
 		{"a compile failure is backed out", (*lab).compileFailure},
 	}
 	all := []scenario{}
-	if os.Getenv("SLUICE_E2E") == "all" {
+	switch want := os.Getenv("SLUICE_E2E"); want {
+	case "":
+	case "all":
 		all = extended
+	default: // a regular expression: those scenarios alone, on a site where sluice is just installed
+		re := regexp.MustCompile(want)
+		chosen := append(core[1:], extended...)
+		core = core[:1:1]
+		for _, s := range chosen {
+			if re.MatchString(s.name) {
+				core = append(core, s)
+			}
+		}
 	}
 	// The fake PuppetDB that fast tests use is held against this real one; last, because it leaves nodes behind.
 	all = append(all, scenario{"the fake PuppetDB is like the real one", func(l *lab) {
@@ -133,6 +146,7 @@ func (l *lab) roll(name, candidate string) {
 
 // resourceFailure: nobody past the first stage, everybody back on baseline after the next run, the culprit named.
 func (l *lab) resourceFailure() {
+	base := l.baseline()
 	l.deploy("production_3", "  exec { 'break it': command => '/bin/false' }\n", "sha-3")
 	l.begin("broken", "production_3")
 	l.stage("broken", "canary")
@@ -148,7 +162,7 @@ func (l *lab) resourceFailure() {
 		l.Errorf("sluice status: exit code %d\n%s", code, out)
 	}
 	l.run(canary)
-	if env := l.environmentOf(canary); env != "production_2" {
+	if env := l.environmentOf(canary); env != base {
 		l.Errorf("the canary is on %s after its next run", env)
 	}
 	l.run(l.fra1...)
@@ -162,6 +176,7 @@ func (l *lab) resourceFailure() {
 
 // flagsWithoutDaemon: pause, explicit release, back-out by `consul kv put`, with no daemon at all.
 func (l *lab) flagsWithoutDaemon() {
+	base := l.baseline()
 	l.deploy("production_4", "", "sha-4")
 	l.begin("flags", "production_4")
 	l.stage("flags", "canary")
@@ -189,7 +204,7 @@ func (l *lab) flagsWithoutDaemon() {
 		return ""
 	})
 	l.run(l.fra1...)
-	if env := l.environmentOf(canary); env != "production_2" {
+	if env := l.environmentOf(canary); env != base {
 		l.Errorf("with sluiced killed the canary is on %s", env)
 	}
 	l.onlyRan("production_4", canary)
@@ -198,7 +213,7 @@ func (l *lab) flagsWithoutDaemon() {
 	l.must(err)
 	time.Sleep(3 * time.Second)
 	l.run(canary)
-	if env := l.environmentOf(canary); env != "production_2" {
+	if env := l.environmentOf(canary); env != base {
 		l.Errorf("a vanished flag gave the canary %s", env)
 	}
 	l.startDaemon()
@@ -208,6 +223,7 @@ func (l *lab) flagsWithoutDaemon() {
 
 // compileFailure: the code does not compile for the canary; the agent reports it, and the cached catalog is refused.
 func (l *lab) compileFailure() {
+	base := l.baseline()
 	l.deploy("production_5", "  fail('this does not compile')\n", "sha-5")
 	l.begin("uncompilable", "production_5")
 	l.stage("uncompilable", "canary")
@@ -222,7 +238,7 @@ func (l *lab) compileFailure() {
 		l.Errorf("verdict %+v", v)
 	}
 	l.run(canary)
-	if env := l.environmentOf(canary); env != "production_2" {
+	if env := l.environmentOf(canary); env != base {
 		l.Errorf("the canary is on %s", env)
 	}
 	l.onlyRan("production_5")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -538,6 +539,14 @@ func (p *process) kill() {
 }
 
 func (l *lab) dump() {
+	resp, err := http.Get(l.stack.PuppetDB.URL + "/pdb/query/v4/reports?query=" + url.QueryEscape(fmt.Sprintf(
+		`["extract",["hash","environment","status","cached_catalog_status","start_time","producer_timestamp","catalog_uuid"],["=","certname",%q]]`, canary)) +
+		"&order_by=" + url.QueryEscape(`[{"field":"producer_timestamp","order":"desc"}]`) + "&limit=6")
+	if err == nil {
+		data, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		l.Logf("the canary's last reports: %s", strings.ReplaceAll(string(data), "}", "}\n"))
+	}
 	logs, _ := filepath.Glob(filepath.Join(l.dir, "*.log"))
 	for _, path := range logs {
 		data, _ := os.ReadFile(path)
