@@ -19,4 +19,4 @@ COPY --from=build --chown=65532:65532 /out/data /var/lib/sluice
 USER 65532:65532
 VOLUME /var/lib/sluice
 ENTRYPOINT ["/bin/sluiced"]
-CMD ["--config.file=/etc/sluice/sluice.yml"]
+CMD ["--config.file=/etc/sluice/sluiced.yml"]

@@ -91,9 +91,21 @@ func newNotifiers(cfg *config.Config) ([]notify.Notifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("webhooks[%d]: %w", i, err)
 		}
-		out = append(out, n)
+		out = append(out, bounded{n, time.Duration(w.Timeout)})
 	}
 	return out, nil
+}
+
+// bounded gives a notifier less time for one attempt than the queue does.
+type bounded struct {
+	notify.Notifier
+	timeout time.Duration
+}
+
+func (b bounded) Notify(ctx context.Context, e notify.Event) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	return b.Notifier.Notify(ctx, e)
 }
 
 func (s *site) close(ctx context.Context) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
 
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
@@ -21,6 +22,9 @@ import (
 
 // Run runs one command and returns its exit code.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if version.Version != "" {
+		edge.Version = version.Version
+	}
 	var exit exitCode
 	root := command(&exit)
 	root.SetArgs(args)
