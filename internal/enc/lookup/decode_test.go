@@ -3,7 +3,6 @@ package lookup
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -215,7 +214,7 @@ func FuzzDecodeStops(f *testing.F) {
 		}
 		for name := range want.BackOut {
 			if !got[name] {
-				t.Fatal(fmt.Sprintf("%q is lost", name))
+				t.Fatalf("%q is lost", name)
 			}
 		}
 	})
