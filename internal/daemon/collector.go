@@ -27,6 +27,9 @@ type collector struct {
 	log  zerolog.Logger
 	now  func() time.Time
 	wake func()
+	// since says when the oldest rollout under way began, the zero time without one: what happened since then is
+	// evidence, however long ago it is.
+	since func(context.Context) (time.Time, error)
 
 	mu        sync.Mutex
 	feed      *puppetdb.Feed
@@ -36,10 +39,11 @@ type collector struct {
 	polled    time.Time // last poll that succeeded whole
 	problems  map[string]string
 	reports   uint64
+	oldest    time.Time // first admission of the oldest rollout under way
 }
 
-func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func()) *collector {
-	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), log: log, now: now, wake: wake,
+func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func(), since func(context.Context) (time.Time, error)) *collector {
+	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), log: log, now: now, wake: wake, since: since,
 		history: newHistory(), problems: map[string]string{}}
 }
 
@@ -106,7 +110,7 @@ func (c *collector) poll(ctx context.Context) error {
 		return fmt.Errorf("PuppetDB is %s, reads up %v, writes up %v", status.State, status.ReadUp, status.WriteUp)
 	}
 	if c.feed == nil {
-		if err := c.newFeed(); err != nil {
+		if err := c.newFeed(ctx); err != nil {
 			return err
 		}
 	}
@@ -119,7 +123,7 @@ func (c *collector) poll(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	c.history.add(batch.Reports)
-	c.history.forget(c.now().Add(-time.Duration(c.cfg.PuppetDB.History) - 8*24*time.Hour))
+	c.history.forget(c.horizon(c.now().Add(-8 * 24 * time.Hour)))
 	c.through = batch.Through
 	c.reports += uint64(len(batch.Reports))
 	missing := make([]string, 0, len(c.history.missing))
@@ -142,13 +146,40 @@ func (c *collector) poll(ctx context.Context) error {
 	return nil
 }
 
-func (c *collector) newFeed() error {
+// before24h is how much history the judge looks at before a rollout began.
+const before24h = 24 * time.Hour
+
+// horizon, called with the lock held, is the time before which nothing is needed: History back from now, or a day before the oldest rollout under way.
+func (c *collector) horizon(now time.Time) time.Time {
+	h := now.Add(-time.Duration(c.cfg.PuppetDB.History))
+	if oldest := c.oldest; !oldest.IsZero() && oldest.Add(-before24h).Before(h) {
+		return oldest.Add(-before24h)
+	}
+	return h
+}
+
+// remember tells the collector which rollout under way is the oldest.
+func (c *collector) remember(oldest time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.oldest = oldest
+}
+
+func (c *collector) newFeed(ctx context.Context) error {
+	oldest, err := c.since(ctx)
+	if err != nil {
+		return fmt.Errorf("when the oldest rollout began: %w", err)
+	}
+	c.remember(oldest)
 	overlap := time.Duration(c.cfg.PuppetDB.Overlap)
 	o := puppetdb.Options{Overlap: overlap}
 	if overlap < time.Minute {
 		o.Width = max(overlap/4, time.Second)
 	}
-	feed, err := puppetdb.NewFeed(c.pdb, c.now().Add(-time.Duration(c.cfg.PuppetDB.History)), o)
+	c.mu.Lock()
+	start := c.horizon(c.now())
+	c.mu.Unlock()
+	feed, err := puppetdb.NewFeed(c.pdb, start, o)
 	if err != nil {
 		return err
 	}

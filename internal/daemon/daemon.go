@@ -193,7 +193,7 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 		default:
 		}
 	}
-	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke)
+	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke, d.oldestRollout)
 	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)
 	var wg sync.WaitGroup
 	wg.Go(func() { c.run(ctx) })
@@ -210,6 +210,26 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	l.run(ctx, wake)
 	cancel()
 	wg.Wait()
+}
+
+// oldestRollout is when the oldest rollout under way admitted its first node.
+func (d *Daemon) oldestRollout(ctx context.Context) (time.Time, error) {
+	snap, err := tree.Read(ctx, d.store)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return oldest(snap), nil
+}
+
+func oldest(snap *tree.Snapshot) time.Time {
+	var first time.Time
+	for i := range snap.Rollouts {
+		s := &snap.Rollouts[i].State
+		if s.Phase.Active() && len(s.Stages) > 0 && (first.IsZero() || s.Stages[0].Since.Before(first)) {
+			first = s.Stages[0].Since
+		}
+	}
+	return first
 }
 
 // watch pokes whenever something below prefix may have changed, so that a flag acts at once.

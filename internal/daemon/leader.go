@@ -88,6 +88,7 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	l.collector.remember(oldest(snap))
 	c := &change{leader: l, snap: snap, now: l.now().UTC()}
 	if err := c.repairable(); err != nil {
 		return false, err
