@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	extended = []scenario{
+	extended = append(extended, []scenario{
 		{"a compile failure hidden by the cached catalog is counted", (*lab).hiddenCompileFailure},
 		{"a change that breaks an SLI is backed out", (*lab).brokenSLI},
 		{"an agent that falls silent holds the rollout", (*lab).silentAgent},
@@ -28,7 +28,7 @@ func init() {
 		{"a puppetserver cut off for hours", (*lab).cutOff},
 		{"parameters instead of an environment", (*lab).parameters},
 		{"a snapshot restored from before a back-out", (*lab).restoredSnapshot},
-	}
+	}...)
 }
 
 // baseline is what the canary runs when nothing is rolled out.
@@ -574,7 +574,7 @@ func (l *lab) parameters() {
 			l.Errorf("hardened are %v, want %v", got, want)
 		}
 	}
-	l.sluice("start", "hardening", "--track", "production", "--parameter", "hardening=true", "--schedule", "three", "--reason", "sshd hardening")
+	l.sluice("start", "hardening", "--track", "production", "--parameter", "hardening=true", "--schedule", "three", "--wait", "90s", "--reason", "sshd hardening")
 	l.stage("hardening", "canary")
 	l.run(l.on()...)
 	only([]string{canary})

@@ -498,7 +498,7 @@ func (l *lab) put(key, value string) {
 
 func (l *lab) begin(name, environment string, more ...string) {
 	l.Helper()
-	args := append([]string{"start", name, "--track", "production", "--environment", environment, "--change", "c0ffee", "--schedule", "three", "--reason", "test " + name}, more...)
+	args := append([]string{"start", name, "--track", "production", "--environment", environment, "--change", "c0ffee", "--schedule", "three", "--wait", "90s", "--reason", "test " + name}, more...)
 	l.Logf("sluice %s:\n%s", strings.Join(args, " "), l.sluice(args...))
 }
 
