@@ -47,6 +47,12 @@ func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, lo
 		history: newHistory(), problems: map[string]string{}}
 }
 
+// What problems are told of.
+const (
+	sourceReports   = "PuppetDB reports"
+	sourceInventory = "PuppetDB inventory"
+)
+
 // run polls until ctx ends.
 func (c *collector) run(ctx context.Context) {
 	var wg sync.WaitGroup
@@ -55,8 +61,8 @@ func (c *collector) run(ctx context.Context) {
 		do    func(context.Context) error
 		name  string
 	}{
-		{time.Duration(c.cfg.PuppetDB.PollInterval), c.poll, "PuppetDB reports"},
-		{time.Duration(c.cfg.PuppetDB.Inventory), c.readInventory, "PuppetDB inventory"},
+		{time.Duration(c.cfg.PuppetDB.PollInterval), c.poll, sourceReports},
+		{time.Duration(c.cfg.PuppetDB.Inventory), c.readInventory, sourceInventory},
 	} {
 		wg.Go(func() {
 			for {
@@ -224,6 +230,7 @@ func (c *collector) sources(now time.Time) analyzer.Sources {
 	}
 	poll, lag := time.Duration(c.cfg.PuppetDB.PollInterval), time.Duration(c.cfg.PuppetDB.MaxLag)
 	switch {
+	case c.polled.IsZero() && c.problems[sourceReports] != "": // said above
 	case c.polled.IsZero():
 		s.Reasons = append(s.Reasons, "PuppetDB reports: not read yet")
 	case now.Sub(c.polled) > 3*poll+lag:
@@ -232,7 +239,9 @@ func (c *collector) sources(now time.Time) analyzer.Sources {
 	if behind := now.Sub(c.through) - time.Duration(c.cfg.PuppetDB.Overlap); !c.through.IsZero() && behind > lag+3*poll {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("PuppetDB reports: complete only through %s", c.through.UTC().Format(time.RFC3339)))
 	}
-	if c.inventory == nil {
+	if c.inventory == nil && c.problems[sourceInventory] != "" {
+		s.Fresh = false // said above
+	} else if c.inventory == nil {
 		s.Reasons = append(s.Reasons, "PuppetDB inventory: not read yet")
 	} else if c.inventory.silentENC > 0 {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("the site's ENC has never answered for %d nodes", c.inventory.silentENC))
