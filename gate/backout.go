@@ -2,7 +2,6 @@ package gate
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/schedule"
@@ -105,9 +104,18 @@ func (s *stepper) replacedBy() string {
 	}
 	for i, o := range s.others {
 		state := s.after[i]
-		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeReplace && strings.TrimSpace(s.w.Halt) == "" {
+		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeReplace && s.w.Halt == "" && s.ready(o) {
 			return o.Spec.Name
 		}
 	}
 	return ""
+}
+
+// ready says whether a rollout that asks to replace another may begin as far as people are concerned: one that is to wait
+// replaces nothing yet.
+func (s *stepper) ready(o *Rollout) bool {
+	start := o.Spec.Schedule.Start
+	f := s.w.Flags.Rollouts[o.Spec.Name]
+	delayed := f != nil && f.Delay.Raw != ""
+	return (start == nil || !s.w.Now.Before(start.NotBefore)) && !s.w.Stops.Paused(o.Spec.Name) && !delayed
 }

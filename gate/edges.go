@@ -58,6 +58,8 @@ func (s *stepper) behind(e Edge) []string {
 			why = ": " + e.Refused
 		}
 		return []string{fmt.Sprintf("%s has generation %d, %d was written %s ago%s", e.Host, e.Generation, doc.Generation, age.Round(time.Second), why)}
+	case e.Refused != "" && (age > s.w.EdgeRule.MaxAge || e.Generation >= doc.Generation):
+		return []string{fmt.Sprintf("%s refuses the document: %s", e.Host, e.Refused)}
 	case s.w.Now.Sub(e.At) > s.w.EdgeRule.MaxAge:
 		return []string{fmt.Sprintf("%s reported %s ago, at most %s is current", e.Host, s.w.Now.Sub(e.At).Round(time.Second), s.w.EdgeRule.MaxAge)}
 	}

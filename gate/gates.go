@@ -95,10 +95,11 @@ func loudAbout(w *World, name string) []string {
 }
 
 func (s *stepper) delayGate() Gate {
-	d, seen := s.flag().Delay, s.state.DelaySeen
-	if d.Raw == "" || seen == nil {
+	seen := s.state.DelaySeen
+	if seen == nil {
 		return opened("delay", "not delayed")
 	}
+	d := flags.ReadDelay(seen.Raw)
 	source := "flags/" + s.r.Spec.Name + "/delay"
 	if d.Endless {
 		return closed("delay", source, "%q is neither a time nor a duration: held with no end", d.Raw)
@@ -130,14 +131,14 @@ func (s *stepper) approvalGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
 	key := "flags/" + s.r.Spec.Name + "/approve/" + stage.Name
 	switch t := s.flag().Approve[stage.Name]; {
-	case t == flags.Released:
-		return closed("approval", key, "stage %s was denied", stage.Name)
+	case t == flags.Released || t == flags.Unset && s.state.Denied[stage.Name]:
+		return closed("approval", key, "stage %s was denied; that ends with an approval", stage.Name)
+	case t == flags.Unreadable:
+		return closed("approval", key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name)
 	case t == flags.Set:
 		return opened("approval", "stage %s is approved", stage.Name)
 	case !stage.Approval:
 		return opened("approval", "stage %s needs no approval", stage.Name)
-	case t == flags.Unreadable:
-		return closed("approval", key, "stage %s waits for an approval; the flag cannot be read", stage.Name)
 	}
 	return closed("approval", key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name)
 }
@@ -182,6 +183,8 @@ func (s *stepper) segmentGate(i int) Gate {
 		return closed("segment", "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
 	case len(p.Positions) == 0:
 		return closed("segment", "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
+	case i == 0 && p.fresh(s.target(stage, p)) == 0:
+		return closed("segment", "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage))
 	default:
 		return opened("segment", "%s holds %d nodes", segmentName(stage), len(p.Positions))
 	}
@@ -193,14 +196,35 @@ func (s *stepper) rampGate() Gate {
 	if s.r.Current.Err != "" {
 		return closed("ramp", "segments", "who is in the stage is not known: %s", s.r.Current.Err)
 	}
-	if bad := c.Failed + c.CompileFailed + c.Hidden + c.Silent; bad > 0 {
-		return closed("ramp", "analyzer", "%d failed, %d compile failures, %d hidden, %d silent among %d admitted: %s",
-			c.Failed, c.CompileFailed, c.Hidden, c.Silent, c.Admitted, s.r.Verdict.Reason)
+	if why := unresolved(&s.r.Verdict); why != "" {
+		return closed("ramp", "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
 		return closed("ramp", "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, s.inFlight(), step)
 	}
 	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+}
+
+// unresolved names what keeps more nodes from being admitted: a silent node, or a failure that the judge does not explain.
+// A node that failed in the same way before is explained; one that recovered is, too.
+func unresolved(v *analyzer.Verdict) string {
+	if v.Counts.Silent > 0 {
+		return fmt.Sprintf("%d silent: %s", v.Counts.Silent, strings.Join(v.Counts.SilentNodes, ", "))
+	}
+	asked := 0
+	for _, c := range v.Checks {
+		if c.Name != "compile" && c.Name != "new_failures" {
+			continue
+		}
+		asked++
+		if c.Result != analyzer.Pass {
+			return c.Name + ": " + c.Reason
+		}
+	}
+	if asked == 0 {
+		return "the judge has not answered: " + v.Reason
+	}
+	return ""
 }
 
 func (s *stepper) coverageGate() Gate {
@@ -218,6 +242,9 @@ func (s *stepper) coverageGate() Gate {
 func (s *stepper) bakeGate() Gate {
 	i := s.state.Current()
 	st, bake := s.state.Stages[i], s.r.Spec.Schedule.Stages[i].Bake
+	if st.Skipped {
+		return opened("bake", "stage %s added nobody", st.Name)
+	}
 	if until := st.Full.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
 		g := closed("bake", "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339))
 		g.Next = until
@@ -290,6 +317,26 @@ func (s *stepper) overdue() (late, then string) {
 	return "", ""
 }
 
+// due is when the first of the deadlines that have passed did so.
+func (s *stepper) due() time.Time {
+	i := s.state.Current()
+	sched := s.r.Spec.Schedule
+	due := s.state.Stages[i].Since.Add(time.Duration(sched.Stages[i].Deadline.After))
+	if d := sched.Deadline.After; d > 0 {
+		if all := s.state.Stages[0].Since.Add(time.Duration(d)); sched.Stages[i].Deadline.After <= 0 || all.Before(due) {
+			due = all
+		}
+	}
+	return due
+}
+
+// approvedSince says whether a person approved a stage after a time: the approval by which the stage was entered does not
+// answer its deadline, too.
+func (s *stepper) approvedSince(stage string, t time.Time) bool {
+	a, ok := s.state.Approvals[stage]
+	return ok && s.flag().Approve[stage] == flags.Set && a.At.After(t)
+}
+
 func (s *stepper) deadlineGate() Gate {
 	i := s.state.Current()
 	stage := s.r.Spec.Schedule.Stages[i]
@@ -297,8 +344,8 @@ func (s *stepper) deadlineGate() Gate {
 	switch {
 	case late == "":
 		return opened("deadline", "within %s", stage.Deadline.After)
-	case s.flag().Approve[stage.Name] == flags.Set:
-		return opened("deadline", "%s, and a person approved that it goes on", late)
+	case s.approvedSince(stage.Name, s.due()):
+		return opened("deadline", "%s, and a person approved since that it goes on", late)
 	}
 	return closed("deadline", "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)
 }

@@ -58,6 +58,9 @@ type State struct {
 	Code map[string]string `json:"code,omitempty"`
 	// DelaySeen is when the leader first saw the delay flag that stands now.
 	DelaySeen *DelaySeen `json:"delay_seen,omitempty"`
+	// Denied stages, until an approval; Approvals by stage, as they were first seen.
+	Denied    map[string]bool      `json:"denied,omitempty"`
+	Approvals map[string]DelaySeen `json:"approvals,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Verdict is the last one that moved the rollout.
@@ -75,6 +78,7 @@ type StageState struct {
 	Full      time.Time          `json:"full,omitzero"`    // when Threshold reached Target; the bake begins
 	Passed    time.Time          `json:"passed,omitzero"`  // when it was left
 	Verdict   string             `json:"verdict,omitzero"` // digest of the evidence it was left on
+	Skipped   bool               `json:"skipped,omitzero"` // it added nobody: earlier stages had all of its nodes
 }
 
 // Admission is one step of a threshold.
@@ -85,7 +89,7 @@ type Admission struct {
 	Threshold segments.Threshold `json:"threshold"`
 }
 
-// DelaySeen remembers a delay flag's value.
+// DelaySeen remembers a flag's value, and when the leader first saw it.
 type DelaySeen struct {
 	Raw string    `json:"raw"`
 	At  time.Time `json:"at"`

@@ -6,9 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/segments"
 )
+
+// mostChanges is how many rollouts one decision changes, so that it fits into one transaction; the next one follows at once.
+const mostChanges = 4
 
 // Decide says what every rollout does next, what the edges are told, and why whatever stands still does.
 func Decide(w World) Decision {
@@ -17,17 +21,30 @@ func Decide(w World) Decision {
 	for i := range w.Rollouts {
 		after[i] = w.Rollouts[i].State
 	}
-	for i := range w.Rollouts {
-		if after[i].Phase.Ended() {
-			continue
+	for _, stopsOnly := range []bool{true, false} { // whatever is left for later, a back-out is not
+		for i := range w.Rollouts {
+			name := w.Rollouts[i].Spec.Name
+			if _, stepped := d.States[name]; stepped || after[i].Phase.Ended() {
+				continue
+			}
+			if len(d.States) == mostChanges {
+				d.Gates[name] = []Gate{closed("turn", "leader", "others are dealt with first; looked at again at once")}
+				continue
+			}
+			s := &stepper{w: &w, r: &w.Rollouts[i], state: clone(after[i]), after: after, index: i, decision: &d}
+			if by, why := s.backOutReason(); stopsOnly && why == "" {
+				continue
+			} else if why != "" {
+				s.backOut(by, why)
+			} else {
+				s.step()
+			}
+			if s.changed {
+				after[i] = s.state
+				d.States[name] = s.state
+			}
+			d.Gates[name] = s.gates
 		}
-		s := &stepper{w: &w, r: &w.Rollouts[i], state: clone(after[i]), after: after, index: i, decision: &d}
-		s.step()
-		if s.changed {
-			after[i] = s.state
-			d.States[s.r.Spec.Name] = s.state
-		}
-		d.Gates[s.r.Spec.Name] = s.gates
 	}
 	d.Document = buildDocument(w, d.Tracks, after)
 	d.Republish = differs(w.Document, d.Document)
@@ -36,6 +53,7 @@ func Decide(w World) Decision {
 
 func clone(s State) State {
 	s.Stages, s.Admissions, s.Code = slices.Clone(s.Stages), slices.Clone(s.Admissions), maps.Clone(s.Code)
+	s.Denied, s.Approvals = maps.Clone(s.Denied), maps.Clone(s.Approvals)
 	return s
 }
 
@@ -52,11 +70,7 @@ type stepper struct {
 }
 
 func (s *stepper) step() {
-	s.noteDelay()
-	if by, why := s.backOutReason(); why != "" {
-		s.backOut(by, why)
-		return
-	}
+	s.noteFlags()
 	if newer := s.supersededBy(); newer != "" {
 		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
 		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
@@ -70,7 +84,7 @@ func (s *stepper) step() {
 	case Running:
 		s.run()
 	case Settling:
-		if s.open(append([]Gate{s.stragglersGate()}, s.alwaysGates()...)...) {
+		if s.open(append([]Gate{s.stragglersGate(), s.holdGate()}, s.alwaysGates()...)...) {
 			s.complete()
 		}
 	}
@@ -91,7 +105,7 @@ func (s *stepper) run() {
 		gates = append(gates, s.growthGate(next))
 		gates = append(gates, s.entryGates(next)...)
 	} else {
-		gates = append(gates, s.alwaysGates()...)
+		gates = append(append(gates, s.alwaysGates()...), s.windowGate(i), s.holdGate())
 	}
 	if !s.open(append(gates, s.deadlineGate())...) {
 		return
@@ -124,6 +138,12 @@ func (s *stepper) begin() {
 func (s *stepper) admit(i int, p Population) {
 	stage := s.r.Spec.Schedule.Stages[i]
 	target := s.target(stage, p)
+	if p.fresh(target) == 0 {
+		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: len(p.Positions), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
+		s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage)))
+		s.changed = true
+		return
+	}
 	st := StageState{Name: stage.Name, Set: p.Set, Count: len(p.Positions), Target: target, Threshold: segments.None, Since: s.w.Now}
 	s.state.Stages = append(s.state.Stages, st)
 	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %d nodes of %s", stage.Name, p.fresh(target), len(p.Positions), segmentName(stage)))
@@ -151,8 +171,29 @@ func (s *stepper) raise(i int, p Population, t segments.Threshold) {
 	if t == st.Target {
 		st.Full = s.w.Now
 	}
-	s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: t})
+	s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: t}))
 	s.changed = true
+}
+
+// mostAdmissions bounds the history of thresholds, so that a state stays below 100 kB.
+const mostAdmissions = 400
+
+// thin joins pairs of steps of one stage when there are too many. The nodes of the later step then count as admitted at
+// the earlier one's time: that can only count more of their runs against the change.
+func thin(all []Admission) []Admission {
+	if len(all) <= mostAdmissions {
+		return all
+	}
+	out := all[:0:0]
+	for i := 0; i < len(all); i++ {
+		a := all[i]
+		if i+1 < len(all)-1 && all[i+1].Stage == a.Stage && all[i+1].Set == a.Set {
+			i++
+			a.Threshold = segments.Higher(a.Threshold, all[i].Threshold)
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // target is the threshold at which a stage is complete: a share of positions, at least one node of a segment
@@ -264,16 +305,36 @@ func segmentName(stage schedule.Stage) string {
 	return stage.Segment
 }
 
-// noteDelay remembers when a delay was first seen, because a duration counts from then.
-func (s *stepper) noteDelay() {
-	raw := ""
-	if f := s.w.Flags.Rollouts[s.r.Spec.Name]; f != nil {
-		raw = f.Delay.Raw
-	}
+// noteFlags remembers what people wrote where it counts from when the leader first saw it, or outlives its flag: a delay and a
+// denial end by an explicit word, not by a flag that is gone.
+func (s *stepper) noteFlags() {
+	f := s.flag()
 	switch seen := s.state.DelaySeen; {
-	case raw == "" && seen != nil:
+	case f.Delay.Released && seen != nil:
 		s.state.DelaySeen, s.changed = nil, true
-	case raw != "" && (seen == nil || seen.Raw != raw):
-		s.state.DelaySeen, s.changed = &DelaySeen{Raw: raw, At: s.w.Now}, true
+	case f.Delay.Raw != "" && (seen == nil || seen.Raw != f.Delay.Raw):
+		s.state.DelaySeen, s.changed = &DelaySeen{Raw: f.Delay.Raw, At: s.w.Now}, true
+	}
+	for _, stage := range s.r.Spec.Schedule.Stages {
+		s.noteApproval(stage.Name, f.Approve[stage.Name], f.Said[stage.Name])
+	}
+}
+
+func (s *stepper) noteApproval(stage string, t flags.Toggle, said string) {
+	switch {
+	case t == flags.Released && !s.state.Denied[stage]:
+		if s.state.Denied == nil {
+			s.state.Denied = map[string]bool{}
+		}
+		s.state.Denied[stage], s.changed = true, true
+	case t == flags.Set && s.state.Denied[stage]:
+		delete(s.state.Denied, stage)
+		s.changed = true
+	}
+	if t == flags.Set && s.state.Approvals[stage].Raw != said {
+		if s.state.Approvals == nil {
+			s.state.Approvals = map[string]DelaySeen{}
+		}
+		s.state.Approvals[stage], s.changed = DelaySeen{Raw: said, At: s.w.Now}, true
 	}
 }

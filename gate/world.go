@@ -128,6 +128,7 @@ const (
 	EventCompleted  = "completed"
 	EventBackedOut  = "backed_out"
 	EventSuperseded = "superseded"
+	EventSkipped    = "stage_skipped"
 )
 
 // Decision is what follows from a World.

@@ -24,7 +24,7 @@ func TestReadToggle(t *testing.T) {
 func TestReadDelay(t *testing.T) {
 	at := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 	for value, want := range map[string]Delay{
-		"": {}, "false": {}, "off": {},
+		"": {}, "false": {Released: true}, "off": {Released: true},
 		"2h":                          {For: 2 * time.Hour, Raw: "2h"},
 		"1d12h until the audit":       {For: 36 * time.Hour, Raw: "1d12h until the audit"},
 		"2026-12-01T08:00:00Z":        {Until: at, Raw: "2026-12-01T08:00:00Z"},
@@ -57,6 +57,7 @@ func TestRead(t *testing.T) {
 		{"backout", map[string]string{"ntp/backout": "yes"}, Unset, Unset, Set, ""},
 		{"unknown key pauses", map[string]string{"ntp/puase": "true", "ntp/pause": "false"}, Unset, Unreadable, Unset, "flags/ntp/puase is not a flag"},
 		{"a flag in the wrong place freezes", map[string]string{"ntp": "true"}, Unreadable, Unset, Unset, "everything is frozen"},
+		{"a flag in the wrong place that sorts first freezes", map[string]string{"canary": "true", "freeze": "false"}, Unreadable, Unset, Unset, "everything is frozen"},
 		{"unreadable approval", map[string]string{"ntp/approve/fra1": "ok"}, Unset, Unset, Unset, "not read as an approval"},
 		{"force", map[string]string{"force": "many"}, Unset, Unset, Unset, "speed limit holds"},
 	} {

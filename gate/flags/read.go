@@ -48,14 +48,18 @@ type Delay struct {
 	For     time.Duration
 	Endless bool
 	Raw     string
+	// Released: an explicit false. A flag that is gone ends no delay.
+	Released bool
 }
 
 // ReadDelay reads a time (RFC 3339), a duration (Go's, plus d and w: 90m, 2d), or a release ("false").
 func ReadDelay(value string) Delay {
 	word, _ := firstWord(value)
 	switch ReadToggle(value) {
-	case Unset, Released:
+	case Unset:
 		return Delay{}
+	case Released:
+		return Delay{Released: true}
 	}
 	d := Delay{Raw: value}
 	if t, err := time.Parse(time.RFC3339, word); err == nil {
@@ -112,6 +116,7 @@ type Rollout struct {
 	BackOut Toggle
 	Delay   Delay
 	Approve map[string]Toggle // by stage
+	Said    map[string]string // the approvals as they were written, by stage
 }
 
 // Read reads the tree below flags/: keys without that prefix, such as "ntp/pause" or "freeze".
@@ -138,8 +143,11 @@ func (r *Reading) readKey(key, value string) {
 	name, rest, nested := strings.Cut(key, "/")
 	switch {
 	case key == "freeze":
-		r.Freeze = ReadToggle(value)
-		r.complain(key, value, r.Freeze, "read as frozen")
+		t := ReadToggle(value)
+		if r.Freeze != Unreadable { // a misplaced flag freezes, whatever this one says
+			r.Freeze = t
+		}
+		r.complain(key, value, t, "read as frozen")
 	case key == "force":
 		r.readForce(value)
 	case !nested:
@@ -156,7 +164,7 @@ func (r *Reading) readKey(key, value string) {
 func (r *Reading) readRollout(key, name, rest, value string) {
 	f := r.Rollouts[name]
 	if f == nil {
-		f = &Rollout{Approve: map[string]Toggle{}}
+		f = &Rollout{Approve: map[string]Toggle{}, Said: map[string]string{}}
 		r.Rollouts[name] = f
 	}
 	stage, isApproval := strings.CutPrefix(rest, "approve/")
@@ -177,7 +185,7 @@ func (r *Reading) readRollout(key, name, rest, value string) {
 			r.Loud = append(r.Loud, fmt.Sprintf("flags/%s: %q is neither a time nor a duration (expected 2h or 2026-01-31T08:00:00Z): held with no end", key, value))
 		}
 	case isApproval && stage != "" && !strings.Contains(stage, "/"):
-		f.Approve[stage] = ReadToggle(value)
+		f.Approve[stage], f.Said[stage] = ReadToggle(value), value
 		r.complain(key, value, f.Approve[stage], "not read as an approval")
 	default:
 		f.Pause = Unreadable

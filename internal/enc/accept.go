@@ -20,6 +20,21 @@ type State struct {
 	Saved      float64           `json:"saved"`       // nodes that may still go forward
 	Counted    time.Time         `json:"counted"`     // when Saved was last counted
 	AcceptedAt time.Time         `json:"accepted_at"` // when Published was accepted, by this edge's clock
+	Peaks      map[string]Peak   `json:"peaks,omitempty"`
+}
+
+// Unvetoed is the generation in which the leader recorded a person's unveto of a rollout, 0 where it did not.
+func (s State) Unvetoed(rollout string) uint64 {
+	if r := s.Published.Rollout(rollout); r != nil {
+		return r.Unvetoed
+	}
+	return 0
+}
+
+// Peak is the largest number of nodes that a document gave a track within a day.
+type Peak struct {
+	Nodes int       `json:"nodes"`
+	At    time.Time `json:"at"`
 }
 
 // Input is what accept looks at.
@@ -53,12 +68,7 @@ func Accept(prev State, in Input) Outcome {
 	if doc != nil && digest != prev.Digest {
 		next.Published, next.Digest, out.Accepted = *doc, digest, true
 	}
-	next.Stops = flags.Latch(prev.Stops, in.Flags, next.Published.Generation, func(rollout string) uint64 {
-		if r := next.Published.Rollout(rollout); r != nil {
-			return r.Unvetoed
-		}
-		return 0
-	})
+	next.Stops = flags.Latch(prev.Stops, in.Flags, next.Published.Generation, next.Unvetoed)
 	if next.Published.Epoch == "" {
 		return out // nothing was ever accepted: the stops are kept, there is nothing to answer with
 	}
@@ -72,7 +82,8 @@ func Accept(prev State, in Input) Outcome {
 		next.AcceptedAt = in.Now
 	}
 	p := purse{saved: next.Saved, free: in.Flags.Force != 0 && in.Flags.Force == next.Published.Generation, set: in.Set}
-	effective, err := advance(prev.Effective, next.Published, next.Stops, in.Stop, &p)
+	next.Peaks = peaks(prev.Peaks, next.Published, in.Now)
+	effective, err := advance(prev.Effective, next.Published, next.Stops, in.Stop, next.Peaks, &p)
 	if err != nil {
 		// A set that was here is gone: keep the answers that we have, take nothing forward.
 		out.Refused = err.Error()
@@ -82,6 +93,19 @@ func Accept(prev State, in Input) Outcome {
 	}
 	next.Effective, next.Saved, out.Clamped = effective, p.saved, p.clamped
 	return out
+}
+
+// peaks remembers the largest size of each track for a day.
+func peaks(prev map[string]Peak, d segments.Document, now time.Time) map[string]Peak {
+	next := map[string]Peak{}
+	for _, t := range d.Tracks {
+		p, known := prev[t.Name]
+		if age := now.Sub(p.At); !known || t.Nodes >= p.Nodes || age > maxSaved {
+			p = Peak{Nodes: t.Nodes, At: now}
+		}
+		next[t.Name] = p
+	}
+	return next
 }
 
 // candidate reads the manifest and refuses it unless it may follow the one in force.

@@ -52,11 +52,11 @@ func (p *purse) raise(prior, want segments.Threshold, n int, what string) segmen
 // advance takes the effective document from prev towards target: everything that moves nodes to
 // baseline at once, everything that moves them forward within the allowance, and nothing forward that is
 // paused, frozen or stopped. An error means that a set cannot be read.
-func advance(prev, target segments.Document, stops flags.Latched, stop bool, p *purse) (segments.Document, error) {
+func advance(prev, target segments.Document, stops flags.Latched, stop bool, peaks map[string]Peak, p *purse) (segments.Document, error) {
 	out := target
 	out.Tracks, out.Rollouts = slices.Clone(target.Tracks), nil
 	out.Pins = nil
-	a := &advancer{prev: prev, out: &out, stops: stops, stop: stop, purse: p, counts: maps.Clone(target.Sets)}
+	a := &advancer{prev: prev, out: &out, stops: stops, stop: stop, purse: p, counts: maps.Clone(target.Sets), peaks: peaks}
 	if a.counts == nil {
 		a.counts = map[string]int{}
 	}
@@ -83,6 +83,7 @@ type advancer struct {
 	stop   bool
 	purse  *purse
 	counts map[string]int // sets of both documents
+	peaks  map[string]Peak
 }
 
 // held says why this rollout may not go forward here, "" if it may.
@@ -123,7 +124,7 @@ func (a *advancer) track(t *segments.Track) {
 		}
 	}
 	if changed := changedParameters(was.Parameters, t.Parameters); len(changed) > 0 {
-		carried := a.carry(t.Name, a.nodes(t.Name), func(r *segments.Rollout) bool { return reflect.DeepEqual(r.Parameters, changed) },
+		carried := a.carry(t.Name, a.nodes(t.Name), func(r *segments.Rollout) bool { return holds(r.Parameters, changed) },
 			segments.Rollout{Name: "parameters-" + t.Name, Track: t.Name, Parameters: changed})
 		if carried != nil {
 			t.Parameters = was.Parameters
@@ -135,12 +136,9 @@ func (a *advancer) track(t *segments.Track) {
 // carry finds the rollout that became the baseline and takes it on to everyone; nil once it is there.
 func (a *advancer) carry(track string, nodes int, is func(*segments.Rollout) bool, fresh segments.Rollout) *segments.Rollout {
 	r := fresh
-	for i := range a.prev.Rollouts {
-		if p := &a.prev.Rollouts[i]; p.Track == track && is(p) {
-			r = *p
-			r.Stages = slices.Clone(p.Stages)
-			break
-		}
+	if p := a.furthest(track, is); p != nil {
+		r = *p
+		r.Stages = slices.Clone(p.Stages)
 	}
 	if a.stops.BackedOut(r.Name) {
 		r.BackedOut = true
@@ -161,6 +159,41 @@ func (a *advancer) carry(track string, nodes int, is func(*segments.Rollout) boo
 	}
 	r.Caps = nil
 	return &r
+}
+
+// furthest finds the rollout of the change that has come furthest here. A change may have been backed out once and
+// rolled out again under another name: the one that is under way counts.
+func (a *advancer) furthest(track string, is func(*segments.Rollout) bool) *segments.Rollout {
+	var best *segments.Rollout
+	reach := func(r *segments.Rollout) segments.Threshold {
+		t := segments.None
+		for _, s := range r.Stages {
+			if s.Set == "" {
+				t = segments.Higher(t, s.Threshold)
+			}
+		}
+		return t
+	}
+	live := func(r *segments.Rollout) bool { return !r.BackedOut && !a.stops.BackedOut(r.Name) }
+	for i := range a.prev.Rollouts {
+		p := &a.prev.Rollouts[i]
+		switch {
+		case p.Track != track || !is(p):
+		case best == nil, live(p) && !live(best), live(p) == live(best) && reach(best).Less(reach(p)):
+			best = p
+		}
+	}
+	return best
+}
+
+// holds says whether every key of part stands in whole with the same value.
+func holds(whole, part map[string]any) bool {
+	for k, v := range part {
+		if w, ok := whole[k]; !ok || !reflect.DeepEqual(w, v) {
+			return false
+		}
+	}
+	return len(part) > 0
 }
 
 func changedParameters(was, now map[string]any) map[string]any {
@@ -198,14 +231,12 @@ func (a *advancer) rollout(r segments.Rollout) (segments.Rollout, error) {
 	return r, nil
 }
 
-// nodes is the size of a track for the price of a move: the larger of what the last two documents say,
-// so that a document cannot make itself cheap by counting few nodes.
+// nodes is the size of a track for the price of a move: the largest that any document of the last day gave, so that a
+// document cannot make itself cheap by counting few nodes.
 func (a *advancer) nodes(track string) int {
-	n := 0
-	for _, d := range []*segments.Document{&a.prev, a.out} {
-		if t := d.Track(track); t != nil {
-			n = max(n, t.Nodes)
-		}
+	n := a.peaks[track].Nodes
+	if t := a.out.Track(track); t != nil {
+		n = max(n, t.Nodes)
 	}
 	return n
 }

@@ -59,6 +59,11 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	if manifestErr != nil {
 		manifest = nil
 	}
+	// A back-out that was rendered acts before anything waits for the network.
+	early := flags.Latch(prev.Stops, reading, prev.Published.Generation, prev.Unvetoed)
+	if err := e.writeJSON(lookup.StopsFile, early); err != nil {
+		return e.report(ctx, sets, Status{Refused: "cannot install: " + err.Error()}), err
+	}
 	_, stopErr := os.Lstat(filepath.Join(e.Config.StateDir, lookup.StopFile))
 	out := enc.Accept(prev, enc.Input{
 		Manifest: manifest, Flags: reading, Limit: limit, Now: e.Now(), Set: sets.get,
@@ -72,8 +77,10 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 		status.Loud = append(status.Loud, flagsErr.Error())
 	}
 	err = e.install(prev, out.State)
-	if err != nil {
-		status.Refused = "cannot install: " + err.Error()
+	if err != nil { // what lookups obey is still the document before
+		before := e.status(enc.Outcome{State: prev}, reading)
+		before.Refused, before.Loud = "cannot install: "+err.Error(), status.Loud
+		status = before
 	}
 	return e.report(ctx, sets, status), err
 }
