@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/enc"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
 	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
@@ -31,6 +33,7 @@ type change struct {
 	floor    uint64 // the next generation is above this one
 	repair   bool   // the manifest in the store is not the one to keep
 	specs    []gate.Spec
+	unvetoed map[string]bool
 	requests []store.Op
 	entries  []tree.AuditEntry
 }
@@ -38,7 +41,7 @@ type change struct {
 // repairable looks for damage. A manifest that was torn, emptied or edited is written again; anything else that cannot
 // be read keeps everything as it is, for a person to mend. A store that is behind its edges is a restored one.
 func (c *change) repairable() error {
-	c.evidence = map[string]analyzer.Evidence{}
+	c.evidence, c.unvetoed = map[string]analyzer.Evidence{}, map[string]bool{}
 	var rest []string
 	for _, d := range c.snap.Damaged {
 		if strings.HasPrefix(d, tree.ManifestKey+":") {
@@ -69,6 +72,7 @@ func (c *change) repairable() error {
 	}
 	if ahead > c.snap.Document.Generation {
 		c.floor = ahead
+		c.leader.sets.have = map[string]segments.Set{} // what was written since the snapshot is not there any more
 		c.halt = fmt.Sprintf("edge %s has generation %d, the store has %d: the store was restored from before; a person must confirm that (sluice confirm-restore)", host, ahead, c.snap.Document.Generation)
 		return nil
 	}
@@ -78,13 +82,18 @@ func (c *change) repairable() error {
 
 // takeRequests reads what people asked for.
 func (c *change) takeRequests() {
+	taken := 0
 	for _, id := range enc.SortedKeys(c.snap.Requests) {
 		r := c.snap.Requests[id]
-		if r.Refused != "" || len(c.requests) == mostNoted {
+		if r.Refused != "" || taken == mostNoted {
 			continue
 		}
+		taken++
 		if why := c.take(id, r); why != "" {
 			r.Refused = why
+			if r.Start != nil {
+				r.Start.Parameters = nil // a refused request may have been too large to be kept
+			}
 			data, err := json.Marshal(r)
 			if err != nil {
 				continue
@@ -109,6 +118,7 @@ func (c *change) take(id string, r tree.Request) string {
 			return "there is no backed-out rollout " + r.Rollout
 		}
 		target.State.Unvetoed = true
+		c.unvetoed[r.Rollout] = true
 		c.audit(gate.Event{Kind: "unvetoed", Rollout: r.Rollout, Text: r.Reason, By: r.By, Index: -1}, "", "")
 		done()
 	case tree.RequestConfirmRestore:
@@ -139,17 +149,20 @@ func (c *change) start(r tree.Request, done func()) string {
 		return fmt.Sprintf("track %q is not in the store (sluice init makes tracks)", r.Start.Track)
 	}
 	for _, o := range c.snap.Rollouts {
-		same := o.Spec.Track == track.Name && o.Spec.Candidate == r.Start.Environment && r.Start.Environment != ""
+		same := o.Spec.Track == track.Name && o.Spec.Candidate == r.Start.Environment && reflect.DeepEqual(o.Spec.Parameters, r.Start.Parameters)
 		if same && o.State.Phase == gate.BackedOut && !o.State.Unvetoed {
-			return fmt.Sprintf("%s was backed out by rollout %s (%s) and is vetoed: sluice unveto %s", r.Start.Environment, o.Spec.Name, o.State.Reason, o.Spec.Name)
+			return fmt.Sprintf("%s was backed out by rollout %s (%s) and is vetoed: sluice unveto %s", named(r.Start), o.Spec.Name, o.State.Reason, o.Spec.Name)
 		}
 		if same && !o.State.Phase.Ended() {
-			return fmt.Sprintf("rollout %s is under way with the same environment", o.Spec.Name)
+			return fmt.Sprintf("rollout %s is under way with the same change", o.Spec.Name)
 		}
 	}
 	spec, err := freeze(c.leader.site.cfg, r.Rollout, r, track.Baseline, c.now)
 	if err != nil {
 		return err.Error()
+	}
+	if why := c.tooLarge(spec); why != "" {
+		return why
 	}
 	c.specs = append(c.specs, spec)
 	c.snap.Rollouts = append(c.snap.Rollouts, tree.Rollout{Spec: spec})
@@ -158,8 +171,41 @@ func (c *change) start(r tree.Request, done func()) string {
 	return ""
 }
 
+// named is a change in words.
+func named(s *tree.Start) string {
+	if s.Environment != "" {
+		return s.Environment
+	}
+	return "parameters " + strings.Join(enc.SortedKeys(s.Parameters), ", ")
+}
+
+// tooLarge refuses a rollout that would not fit into the store, or would leave no room in the document for others.
+func (c *change) tooLarge(spec gate.Spec) string {
+	whole, err := json.Marshal(spec)
+	if err != nil {
+		return err.Error()
+	}
+	params, err := json.Marshal(spec.Parameters)
+	if err != nil {
+		return err.Error()
+	}
+	doc, err := json.Marshal(c.snap.Document)
+	if err != nil {
+		return err.Error()
+	}
+	switch {
+	case len(params) > mostParameters:
+		return fmt.Sprintf("its parameters have %d bytes, at most %d can go to every edge", len(params), mostParameters)
+	case len(whole) > mostSpec:
+		return fmt.Sprintf("with its schedule, segments and policy it has %d bytes, at most %d fit into the store: keep lists of certnames in PQL or selectors", len(whole), mostSpec)
+	case len(doc)+len(params) > mostManifest:
+		return fmt.Sprintf("the document has %d bytes already, at most %d fit: let other rollouts end first", len(doc), mostManifest)
+	}
+	return ""
+}
+
 // apply writes what was decided: one transaction, fenced by the lease, with every key checked against the version that
-// the decision was made of. The evidence is kept before it.
+// the decision was made of. The evidence is kept before it, by decide.
 func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*tracked) error {
 	ops := c.requests
 	for _, s := range c.specs {
@@ -168,17 +214,15 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 			ops = append(ops, put(tree.StateKey(s.Name), gate.State{}, 0))
 		}
 	}
-	if err := c.states(d, &ops); err != nil {
-		return err
-	}
+	c.states(d, &ops)
 	for i := range d.Tracks {
 		t := tracks[d.Tracks[i].Name]
-		if moved := t.Baseline != d.Tracks[i].Baseline || len(t.Parameters) != len(d.Tracks[i].Parameters); moved || t.changed {
+		if moved := t.Baseline != d.Tracks[i].Baseline || !reflect.DeepEqual(t.Parameters, d.Tracks[i].Parameters); moved || t.changed {
 			t.Baseline, t.Parameters = d.Tracks[i].Baseline, d.Tracks[i].Parameters
 			ops = append(ops, put(tree.TrackKey(t.Name), t.Track, c.snap.Versions[tree.TrackKey(t.Name)]))
 		}
 	}
-	published, err := c.publish(d, &ops)
+	published, err := c.publish(ctx, d, &ops)
 	if err != nil {
 		return err
 	}
@@ -200,25 +244,23 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 	for _, e := range c.entries {
 		c.leader.log.Info().Str("kind", e.Kind).Str("rollout", e.Rollout).Str("stage", e.Stage).Str("by", e.By).Msg(e.Text)
 	}
-	return c.leader.appendAudit(ctx, head)
+	if err := c.leader.appendAudit(ctx, head); err != nil {
+		c.leader.log.Warn().Err(err).Msg("the audit is not in the local file yet") // the next look begins with it
+	}
+	return nil
 }
 
 // states writes the states that changed, and the audit of why.
-func (c *change) states(d gate.Decision, ops *[]store.Op) error {
+func (c *change) states(d gate.Decision, ops *[]store.Op) {
 	for i := range c.snap.Rollouts {
 		r := &c.snap.Rollouts[i]
 		name := r.Spec.Name
 		next, changed := d.States[name]
 		if !changed {
-			if r.State.Unvetoed { // the only change a request makes to a state
+			if c.unvetoed[name] { // the only change a request makes to a state
 				*ops = append(*ops, put(tree.StateKey(name), r.State, c.snap.Versions[tree.StateKey(name)]))
 			}
 			continue
-		}
-		if next.Verdict != nil && (len(next.Stages) != len(r.State.Stages) || next.Phase != r.State.Phase) {
-			if err := keepEvidence(c.leader.site.cfg.Controller.StateDir, c.evidence[name], next.Verdict.Evidence); err != nil && next.Phase != gate.BackedOut {
-				return fmt.Errorf("rollout %s: the evidence cannot be kept, so nothing is decided on it: %w", name, err)
-			}
 		}
 		for _, e := range d.Events {
 			if e.Rollout == name {
@@ -228,7 +270,6 @@ func (c *change) states(d gate.Decision, ops *[]store.Op) error {
 		*ops = append(*ops, put(tree.StateKey(name), next, c.snap.Versions[tree.StateKey(name)]))
 		r.State = next
 	}
-	return nil
 }
 
 func describe(s gate.State) string {
@@ -240,7 +281,7 @@ func describe(s gate.State) string {
 
 // publish writes a document when it says something new, when the one in the store is not whole, and now and then
 // to keep the edges' allowance small.
-func (c *change) publish(d gate.Decision, ops *[]store.Op) (bool, error) {
+func (c *change) publish(ctx context.Context, d gate.Decision, ops *[]store.Op) (bool, error) {
 	if !d.Republish && !c.repair && c.now.Sub(c.snap.Document.Written) < gate.KeepAlive {
 		return false, nil
 	}
@@ -249,6 +290,13 @@ func (c *change) publish(d gate.Decision, ops *[]store.Op) (bool, error) {
 	doc.Generation = max(c.snap.Document.Generation, c.floor) + 1
 	if c.halt != "" && !c.repair {
 		return false, nil // the edges would refuse it, and a person has to look first
+	}
+	for digest := range doc.Sets {
+		if _, before := c.snap.Document.Sets[digest]; !before {
+			if err := c.leader.ensureSet(ctx, digest); err != nil {
+				return false, err
+			}
+		}
 	}
 	data, err := enc.Encode(doc)
 	if err != nil {
@@ -304,8 +352,16 @@ func (c *change) flagChanges(ops *[]store.Op) {
 	}
 }
 
-// mostNoted is how many flags and requests one look deals with.
-const mostNoted = 8
+// mostNoted is how many flags, and how many requests, one look deals with: with the changes of gate.Decide they fit into
+// one transaction.
+const mostNoted = 3
+
+// Sizes that a start request may have, so that no key outgrows the store: its parameters go to every edge.
+const (
+	mostSpec       = 48_000
+	mostParameters = 4_000
+	mostManifest   = 80_000
+)
 
 // dead says whether a flag is of a rollout that has ended.
 func (c *change) dead(key string) bool {

@@ -243,6 +243,8 @@ func (c *collector) sources(now time.Time) analyzer.Sources {
 		s.Fresh = false // said above
 	} else if c.inventory == nil {
 		s.Reasons = append(s.Reasons, "PuppetDB inventory: not read yet")
+	} else if age := now.Sub(c.inventory.at); age > 3*time.Duration(c.cfg.PuppetDB.Inventory)+lag {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("PuppetDB inventory: last read %s ago", age.Round(time.Second)))
 	} else if c.inventory.silentENC > 0 {
 		s.Reasons = append(s.Reasons, fmt.Sprintf("the site's ENC has never answered for %d nodes", c.inventory.silentENC))
 	}

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -83,6 +85,9 @@ func (f *fleet) population(set string, in []*node, state *gate.State, before int
 // evidence puts together what the judge looks at for the rollout's current stage.
 func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, f *fleet, baseline string, member func(set, print string) bool, now time.Time) analyzer.Evidence {
 	i := r.State.Current()
+	for i > 0 && r.State.Stages[i].Skipped {
+		i-- // a stage that added nobody proves nothing: the one before it is judged on
+	}
 	stage := r.State.Stages[i]
 	e := analyzer.Evidence{
 		Rollout: r.Spec.Name, Stage: stage.Name, StageIndex: i, Kind: r.Spec.Kind(), Candidate: r.Spec.Candidate, Baseline: baseline,
@@ -90,7 +95,7 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, f *fleet, ba
 	}
 	for _, n := range f.nodes {
 		at, by := r.State.AdmittedAt(f.positions[n.certname], func(set string) bool { return member(set, n.fingerprint) })
-		e.Nodes = append(e.Nodes, analyzer.Node{Certname: n.certname, AdmittedAt: at, Stage: by})
+		e.Nodes = append(e.Nodes, analyzer.Node{Certname: n.certname, AdmittedAt: at, Stage: min(by, i)})
 	}
 	back := max(24*time.Hour, time.Duration(r.Spec.Policy.Silence.Lookback))
 	e.Runs = l.collector.runs(r.State.Stages[0].Since.Add(-back))
@@ -134,6 +139,9 @@ func (l *leader) slis(ctx context.Context, p analyzer.Policy, e *analyzer.Eviden
 		return
 	}
 	states := p.Exposure(*e)
+	// A Prometheus that hangs costs one look a few seconds, and never a back-out.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	for _, s := range p.SLIs {
 		sample := analyzer.SLISample{Name: s.Name, Canary: map[string]float64{}, Control: map[string]float64{}}
 		answer, err := l.ask(ctx, s, e.Now)
@@ -165,8 +173,6 @@ func (l *leader) ask(ctx context.Context, s analyzer.SLIPolicy, now time.Time) (
 		}
 		q.Node = re
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	return l.site.prom.Sample(ctx, q, now)
 }
 
@@ -178,6 +184,9 @@ func keepEvidence(dir string, e analyzer.Evidence, digest string) error {
 	data, err := e.Canonical()
 	if err != nil {
 		return err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
+		return fmt.Errorf("what was judged is not the evidence %s that the verdict names", digest)
 	}
 	path := filepath.Join(dir, "evidence", digest+".json")
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {

@@ -30,12 +30,14 @@ type leader struct {
 
 	lastDocument segments.Document // the last one seen whole
 	statuses     map[string]tree.Status
+	edges        map[string]heard
+	audited      map[string]bool // hashes of the entries in the local file
 	lastError    string
 }
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
-		log: log, now: now, metrics: m, statuses: map[string]tree.Status{}}
+		log: log, now: now, metrics: m, statuses: map[string]tree.Status{}, edges: map[string]heard{}}
 }
 
 // run looks until ctx ends or the lease is lost.
@@ -99,7 +101,10 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	d := gate.Decide(world)
+	d, err := c.decide(ctx, world)
+	if err != nil {
+		return false, err
+	}
 	if err := c.apply(ctx, d, fleets); err != nil {
 		if errors.Is(err, store.ErrConflict) {
 			return true, nil // somebody wrote in between: look again
@@ -121,7 +126,7 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		EdgeRule: gate.EdgeRule{Live: time.Duration(l.site.cfg.Edges.Live), MaxAge: time.Duration(l.site.cfg.Edges.MaxAge), AllowUnpinned: l.site.cfg.Edges.AllowUnpinned},
 	}
 	for _, e := range snap.Edges {
-		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: e.At, Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
+		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: l.heard(e.Host, e.At, c.now), Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
 	}
 	inv := l.collector.nodes()
 	tracks := map[string]*tracked{}
@@ -148,6 +153,19 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 	c.now = w.Now
 	return w, tracks, nil
 }
+
+// heard is when an edge last said something new, by this leader's clock: an edge's own may be wrong, and one that is behind
+// must not drop out of what is asked. A new leader takes every report for fresh until it has waited in vain for the next.
+func (l *leader) heard(host string, said, now time.Time) time.Time {
+	h, known := l.edges[host]
+	if !known || !h.said.Equal(said) {
+		h = heard{said: said, at: now}
+		l.edges[host] = h
+	}
+	return h.at
+}
+
+type heard struct{ said, at time.Time }
 
 // tracked is a track with its nodes.
 type tracked struct {
@@ -261,6 +279,8 @@ func (l *leader) next(ctx context.Context, r *tree.Rollout, f *fleet, member fun
 	in, set := f.nodes, segments.Set{}
 	if name != "" {
 		var err error
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
 		if in, err = resolve(ctx, l.site.pdb, name, r.Spec.Segments[name], f.nodes); err != nil {
 			return gate.Population{Err: err.Error()}
 		}
@@ -289,6 +309,20 @@ func (l *leader) putSet(ctx context.Context, set segments.Set) error {
 	}
 	l.sets.have[set.Digest] = set
 	return nil
+}
+
+// ensureSet writes a set again that this leader wrote once and the store has lost since, before a document names it.
+func (l *leader) ensureSet(ctx context.Context, digest string) error {
+	_, err := l.store.Get(ctx, edge.SetKey(digest, 0))
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	set, ok := l.sets.have[digest]
+	if !ok {
+		return fmt.Errorf("set %s is not in the store", digest)
+	}
+	delete(l.sets.have, digest)
+	return l.putSet(ctx, set)
 }
 
 // held gives the unexpired holds that match any node which the rollout has not admitted yet.

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
@@ -77,37 +79,99 @@ func planned(r *gate.Rollout) []int {
 	return out
 }
 
-// appendAudit copies new entries from the store to the local file, which keeps the whole chain.
+// appendAudit copies entries that the local file does not have from the store to the file, which keeps the whole chain. They
+// are told apart by their hash: a restored store counts from an earlier number again.
 func (l *leader) appendAudit(ctx context.Context, head tree.AuditHead) error {
 	path := filepath.Join(l.site.cfg.Controller.StateDir, "audit.jsonl")
-	last, err := lastAudit(path)
-	if err != nil {
-		return err
+	if l.audited == nil {
+		known, err := auditHashes(path)
+		if err != nil {
+			return err
+		}
+		l.audited = known
 	}
-	if last == head.Seq {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for seq := max(last+1, oldestKept(head.Seq)); seq <= head.Seq; seq++ {
+	var fresh []tree.AuditEntry
+	var lines [][]byte
+	for seq := head.Seq; seq >= oldestKept(head.Seq) && seq > 0; seq-- {
 		e, err := l.store.Get(ctx, tree.AuditKey(seq))
 		if errors.Is(err, store.ErrNotFound) {
-			continue // older than what the store keeps: another leader's file has it
+			break // older than what the store keeps: another leader's file has it
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := f.Write(append(bytes.TrimSpace(e.Value), '\n')); err != nil {
+		var entry tree.AuditEntry
+		if err := json.Unmarshal(e.Value, &entry); err != nil {
+			return fmt.Errorf("%s: %w", e.Key, err)
+		}
+		if l.audited[entry.Hash] {
+			break
+		}
+		fresh, lines = append(fresh, entry), append(lines, bytes.TrimSpace(e.Value))
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	slices.Reverse(lines)
+	if err := appendLines(path, lines); err != nil {
+		return err
+	}
+	for _, e := range fresh {
+		l.audited[e.Hash] = true
+	}
+	return nil
+}
+
+// appendLines adds whole lines to a file, after whatever a crash left of the last one.
+func appendLines(path string, lines [][]byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	out := append(bytes.Join(lines, []byte("\n")), '\n')
+	last := []byte{'\n'}
+	if end > 0 {
+		if _, err := f.ReadAt(last, end-1); err != nil {
 			return err
 		}
 	}
+	if last[0] != '\n' {
+		out = append([]byte{'\n'}, out...)
+	}
+	if _, err := f.WriteAt(out, end); err != nil {
+		return err
+	}
 	return f.Sync()
+}
+
+// auditHashes reads which entries the file has; a torn line has none.
+func auditHashes(path string) (map[string]bool, error) {
+	known := map[string]bool{}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return known, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e tree.AuditEntry
+		if json.Unmarshal(lines.Bytes(), &e) == nil && e.Hash != "" {
+			known[e.Hash] = true
+		}
+	}
+	return known, lines.Err()
 }
 
 func oldestKept(head uint64) uint64 {
@@ -115,28 +179,6 @@ func oldestKept(head uint64) uint64 {
 		return 1
 	}
 	return head - tree.AuditKept + 1
-}
-
-// lastAudit finds the number of the last whole entry in the file.
-func lastAudit(path string) (uint64, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	last := uint64(0)
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e tree.AuditEntry
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
-			last = max(last, e.Seq)
-		}
-	}
-	return last, lines.Err()
 }
 
 // notify tells people's systems what the audit has and they have not heard. Where it stopped is kept in the store, so
