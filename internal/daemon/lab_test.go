@@ -359,3 +359,9 @@ func (l *lab) kinds(rollout string) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// putSetOf lets a leader publish a set.
+func (of *leaderOf) putSetOf(l *lab, certnames ...string) (segments.Set, error) {
+	set := segments.NewSet(certnames)
+	return set, of.putSet(l.Context(), set)
+}

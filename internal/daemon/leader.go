@@ -106,10 +106,11 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	if err := c.apply(ctx, d, fleets); err != nil {
-		if errors.Is(err, store.ErrConflict) {
+		var conflict *store.ConflictError
+		if errors.As(err, &conflict) && conflict.Key != tree.LeaderKey {
 			return true, nil // somebody wrote in between: look again
 		}
-		return false, err
+		return false, err // without the lease there is no sense in looking again at once
 	}
 	l.publishStatus(ctx, c, d, world)
 	l.notify(ctx, snap)
