@@ -81,7 +81,7 @@ func viewOf(snap *tree.Snapshot, r *tree.Rollout, now time.Time) rolloutView {
 		Parameters: spec.Parameters, By: spec.By, Reason: spec.Reason, Created: spec.Created, Since: state.Since,
 		Index: state.Current(), Counts: countsOf(r), StillToRun: status.StillToRun,
 		LookedAt: status.At, Leader: status.Leader, Gates: status.Gates, Culprit: culpritOf(r),
-		Problems: slices.Concat(snap.Damaged, flags.Read(snap.Flags).Loud),
+		Problems: slices.Concat(snap.Damaged, trouble(snap), flags.Read(snap.Flags).Loud),
 	}
 	if i := v.Index; i >= 0 {
 		v.Stage = state.Stages[i].Name
@@ -135,4 +135,12 @@ func stopsOf(snap *tree.Snapshot) flags.Latched {
 		}
 		return 0
 	})
+}
+
+// trouble is the leader's, if it has any.
+func trouble(snap *tree.Snapshot) []string {
+	if t := snap.Trouble.String(); t != "" {
+		return []string{t}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -47,7 +48,7 @@ func (l *leader) run(ctx context.Context, wake <-chan struct{}) {
 		start := l.now()
 		again, err := l.look(ctx)
 		l.metrics.look(l.now().Sub(start), err)
-		l.complain(err)
+		l.complain(ctx, err)
 		wait := interval
 		if again {
 			wait = 0
@@ -67,8 +68,8 @@ func (l *leader) run(ctx context.Context, wake <-chan struct{}) {
 	}
 }
 
-// complain logs an error once, and its end.
-func (l *leader) complain(err error) {
+// complain logs an error once, and its end, and tells people who ask the store.
+func (l *leader) complain(ctx context.Context, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -78,6 +79,15 @@ func (l *leader) complain(err error) {
 		l.log.Error().Err(err).Msg("nothing goes forward")
 	case text == "" && l.lastError != "":
 		l.log.Info().Msg("looking again")
+	}
+	if text != l.lastError {
+		t := tree.Trouble{}
+		if text != "" {
+			t = tree.Trouble{Since: l.now().UTC(), Leader: l.lease.Who(), Error: text}
+		}
+		if data, err := json.Marshal(t); err == nil {
+			_ = l.store.Txn(ctx, l.lease.Check(), store.Set(tree.TroubleKey, data)) // it may be the store that is in trouble
+		}
 	}
 	l.lastError = text
 }

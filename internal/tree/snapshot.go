@@ -28,6 +28,7 @@ type Snapshot struct {
 	Holds    []gate.Hold
 	Edges    []edge.Status
 	Audit    AuditHead
+	Trouble  Trouble // of the leader; for people
 	Notified uint64
 	Versions map[string]uint64 // of single keys, 0 where there is none
 	// Damaged lists keys whose content cannot be read, each with the reason. What they would have said is not
@@ -62,6 +63,9 @@ func Read(ctx context.Context, s store.Store) (*Snapshot, error) {
 		if _, err := snap.get(ctx, s, key, v); err != nil {
 			return nil, err
 		}
+	}
+	if e, err := s.Get(ctx, TroubleKey); err == nil {
+		_ = json.Unmarshal(e.Value, &snap.Trouble)
 	}
 	rollouts := map[string]*Rollout{}
 	for prefix, take := range map[string]func(rest string, e store.Entry){

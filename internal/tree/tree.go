@@ -18,6 +18,7 @@ const (
 	LeaderKey    = "leader"
 	ManifestKey  = "enc/manifest"
 	StopsKey     = "enc/stops"
+	TroubleKey   = "status"
 	AuditHeadKey = "audit/head"
 	NotifiedKey  = "audit/notified"
 	FreezeKey    = "flags/freeze"
@@ -109,6 +110,21 @@ type Status struct {
 type Stops struct {
 	Latched flags.Latched     `json:"latched"`
 	Seen    map[string]string `json:"seen,omitempty"` // flags as they were at the last look, for the audit
+}
+
+// Trouble is why the leader cannot finish a look: nothing goes forward while it stands. Empty when all is well.
+type Trouble struct {
+	Since  time.Time `json:"since,omitzero"`
+	Leader string    `json:"leader,omitempty"`
+	Error  string    `json:"error,omitempty"`
+}
+
+// String is the trouble in a sentence, "" for none.
+func (t Trouble) String() string {
+	if t.Error == "" {
+		return ""
+	}
+	return fmt.Sprintf("leader %s cannot finish a look since %s, so nothing goes forward: %s", t.Leader, t.Since.UTC().Format(time.RFC3339), t.Error)
 }
 
 // AuditHead names the last entry of the audit chain.
