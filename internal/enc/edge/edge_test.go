@@ -369,3 +369,37 @@ func TestLoadConfigRefuses(t *testing.T) {
 		t.Error("a named file that is missing gave no error")
 	}
 }
+
+// An edge that cannot install what it accepted says what lookups obey, not what it would have liked.
+func TestCannotInstall(t *testing.T) {
+	s := newServer(t)
+	s.write("site/on", onTrack, 0o644)
+	s.publish(document(1, segments.Stage{Name: "all", Threshold: segments.All}))
+	path := filepath.Join(s.Config.StateDir, lookup.AdmissionsFile)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.write("state/"+lookup.AdmissionsFile+"/in-the-way", "", 0o644) // a directory cannot be replaced by a file
+	d := document(2, segments.Stage{Name: "all", Threshold: segments.All})
+	d.Rollouts[0].BackedOut, d.Rollouts[0].Stages = true, nil
+	m, err := enc.Encode(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("rendered/manifest", string(m), 0o644)
+	st, err := s.Accept(t.Context())
+	if err == nil || st.Generation != 1 || len(st.BackedOut) != 0 || !strings.Contains(st.Refused, "cannot install") {
+		t.Errorf("%+v %v", st, err)
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	s.write("state/"+lookup.AdmissionsFile, string(good), 0o644)
+	if st := s.accept(); st.Generation != 2 || s.answer("on") != onTrack {
+		t.Errorf("when there is room again: %+v", st)
+	}
+}
