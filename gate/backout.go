@@ -15,7 +15,7 @@ func (s *stepper) backOutReason() (by, why string) {
 		return "consul-kv (unverified)", "a person's flag: " + commentOr(s.w, name+"/backout", "flags/"+name+"/backout")
 	}
 	for _, e := range s.w.Edges {
-		if slices.Contains(e.BackedOut, name) && s.state.Phase.Active() {
+		if slices.Contains(e.BackedOut, name) { // in whatever phase the store has it: names are never used twice
 			return "edge " + e.Host, "edge " + e.Host + " has it backed out; a stop is never undone by what the store says"
 		}
 	}

@@ -60,12 +60,19 @@ func Read(ctx context.Context, s store.Store) (*Snapshot, error) {
 		return nil, err
 	}
 	for key, v := range map[string]any{StopsKey: &snap.Stops, AuditHeadKey: &snap.Audit, NotifiedKey: &snap.Notified} {
-		if _, err := snap.get(ctx, s, key, v); err != nil {
+		found, err := snap.get(ctx, s, key, v)
+		if err != nil {
 			return nil, err
 		}
+		if !found && key != NotifiedKey { // `sluice init` makes the others
+			snap.damaged(key, "missing")
+		}
 	}
-	if e, err := s.Get(ctx, TroubleKey); err == nil {
-		_ = json.Unmarshal(e.Value, &snap.Trouble)
+	switch e, err := s.Get(ctx, TroubleKey); {
+	case err == nil:
+		_ = json.Unmarshal(e.Value, &snap.Trouble) // for people only
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("%s: %w", TroubleKey, err)
 	}
 	rollouts := map[string]*Rollout{}
 	for prefix, take := range map[string]func(rest string, e store.Entry){
@@ -104,9 +111,13 @@ func (snap *Snapshot) get(ctx context.Context, s store.Store, key string, v any)
 	return true, nil
 }
 
+func (snap *Snapshot) damaged(key, format string, args ...any) {
+	snap.Damaged = append(snap.Damaged, key+": "+fmt.Sprintf(format, args...))
+}
+
 func (snap *Snapshot) decode(e store.Entry, v any) bool {
 	if err := json.Unmarshal(e.Value, v); err != nil {
-		snap.Damaged = append(snap.Damaged, fmt.Sprintf("%s: %v", e.Key, err))
+		snap.damaged(e.Key, "%v", err)
 		return false
 	}
 	return true
@@ -116,7 +127,7 @@ func (snap *Snapshot) manifest(ctx context.Context, s store.Store) error {
 	e, err := s.Get(ctx, ManifestKey)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		snap.Damaged = append(snap.Damaged, ManifestKey+": missing")
+		snap.damaged(ManifestKey, "missing")
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s: %w", ManifestKey, err)
@@ -124,18 +135,24 @@ func (snap *Snapshot) manifest(ctx context.Context, s store.Store) error {
 	snap.Versions[ManifestKey] = e.Version
 	d, _, err := enc.Decode(e.Value)
 	if err != nil {
-		snap.Damaged = append(snap.Damaged, ManifestKey+": "+err.Error())
+		snap.damaged(ManifestKey, "%v", err)
 		return nil
 	}
 	if snap.Document = d; d.Epoch != snap.Init.Epoch {
-		snap.Damaged = append(snap.Damaged, fmt.Sprintf("%s: epoch %s, the installation is %s", ManifestKey, d.Epoch, snap.Init.Epoch))
+		snap.damaged(ManifestKey, "epoch %s, the installation is %s", d.Epoch, snap.Init.Epoch)
 	}
 	return nil
 }
 
 func (snap *Snapshot) track(e store.Entry) {
 	var t Track
-	if snap.decode(e, &t) {
+	switch {
+	case !snap.decode(e, &t):
+	case TrackKey(t.Name) != e.Key:
+		snap.damaged(e.Key, "it is of track %q", t.Name)
+	case !segments.IsEnvironment(t.Baseline):
+		snap.damaged(e.Key, "baseline %q is not the name of an environment", t.Baseline)
+	default:
 		snap.Tracks = append(snap.Tracks, t)
 	}
 }
@@ -154,9 +171,25 @@ func (snap *Snapshot) rollout(all map[string]*Rollout, e store.Entry) {
 	case "spec":
 		snap.decode(e, &r.Spec)
 	case "state":
-		snap.decode(e, &r.State)
+		snap.state(e, &r.State)
 	case "status":
 		_ = json.Unmarshal(e.Value, &r.Status) // for people only; nothing is decided by it
+	}
+}
+
+// state refuses what says no known phase: read as the zero value, a rollout that ended would wait for its beginning.
+func (snap *Snapshot) state(e store.Entry, into *gate.State) {
+	var said struct {
+		Phase *gate.Phase `json:"phase"`
+	}
+	switch {
+	case !snap.decode(e, into) || !snap.decode(e, &said):
+	case said.Phase == nil:
+		snap.damaged(e.Key, "it says no phase")
+	case *said.Phase != gate.Waiting && !said.Phase.Active() && !said.Phase.Ended():
+		snap.damaged(e.Key, "phase %q is not known", *said.Phase)
+	case said.Phase.Active() && (len(into.Stages) == 0 || len(into.Admissions) == 0):
+		snap.damaged(e.Key, "%s without a stage and an admission", *said.Phase)
 	}
 }
 
@@ -189,8 +222,11 @@ func (snap *Snapshot) edge(host string, e store.Entry) {
 func (snap *Snapshot) order(rollouts map[string]*Rollout) {
 	for name, r := range rollouts {
 		if r.Spec.Name != name { // a state without a spec, or one that was moved by hand
-			snap.Damaged = append(snap.Damaged, SpecKey(name)+": missing, or it names another rollout")
+			snap.damaged(SpecKey(name), "missing, or it names another rollout")
 			continue
+		}
+		if snap.Versions[StateKey(name)] == 0 { // a spec is never written without a state
+			snap.damaged(StateKey(name), "missing")
 		}
 		snap.Rollouts = append(snap.Rollouts, *r)
 	}
