@@ -50,6 +50,14 @@ func (c *change) repairable() error {
 		}
 		rest = append(rest, d)
 	}
+	if !c.repair {
+		rest = append(rest, c.movedTracks()...)
+	}
+	for _, r := range c.snap.Rollouts {
+		if p := r.State.Phase; p != gate.Waiting && !p.Active() && !p.Ended() { // of a newer program, or written by hand
+			rest = append(rest, fmt.Sprintf("%s: phase %q is not known to this program", tree.StateKey(r.Spec.Name), p))
+		}
+	}
 	if len(rest) > 0 {
 		return fmt.Errorf("the store is damaged: %s", strings.Join(rest, "; "))
 	}
@@ -70,14 +78,36 @@ func (c *change) repairable() error {
 		c.audit(gate.Event{Kind: "repaired", Text: strings.Join(c.snap.Damaged, "; ") + ": written again", By: "sluice", Index: -1}, "", "")
 		return nil
 	}
+	if last := c.leader.lastDocument; last.Epoch == c.snap.Init.Epoch && last.Generation > ahead {
+		ahead, host = last.Generation, "" // the edges' reports were restored with the rest: this leader remembers
+	}
 	if ahead > c.snap.Document.Generation {
 		c.floor = ahead
 		c.leader.sets.have = map[string]segments.Set{} // what was written since the snapshot is not there any more
-		c.halt = fmt.Sprintf("edge %s has generation %d, the store has %d: the store was restored from before; a person must confirm that (sluice confirm-restore)", host, ahead, c.snap.Document.Generation)
+		who := "edge " + host + " has"
+		if host == "" {
+			who = "this leader wrote"
+		}
+		c.halt = fmt.Sprintf("%s generation %d, the store has %d: the store was restored from before; a person must confirm that (sluice confirm-restore)", who, ahead, c.snap.Document.Generation)
 		return nil
 	}
 	c.leader.lastDocument = c.snap.Document
 	return nil
+}
+
+// movedTracks lists tracks that are not where the document in force has them: both move in one transaction, so that
+// somebody else moved one of them.
+func (c *change) movedTracks() []string {
+	var out []string
+	for _, t := range c.snap.Document.Tracks {
+		switch have := c.snap.Track(t.Name); {
+		case have == nil:
+			out = append(out, tree.TrackKey(t.Name)+": missing, although the document names it")
+		case have.Baseline != t.Baseline:
+			out = append(out, fmt.Sprintf("%s: baseline %s, the document in force says %s", tree.TrackKey(t.Name), have.Baseline, t.Baseline))
+		}
+	}
+	return out
 }
 
 // takeRequests reads what people asked for.
@@ -399,7 +429,12 @@ func (c *change) chain(ops *[]store.Op) (tree.AuditHead, error) {
 			return head, err
 		}
 		head = next
-		*ops = append(*ops, put(tree.AuditKey(head.Seq), c.entries[i], 0))
+		line, err := json.Marshal(c.entries[i])
+		if err != nil {
+			return head, err
+		}
+		// Set, not CAS: the head is what is checked, and a line that hangs on no head must not block the next one.
+		*ops = append(*ops, store.Set(tree.AuditKey(head.Seq), line))
 		if head.Seq > tree.AuditKept {
 			*ops = append(*ops, store.Delete(tree.AuditKey(head.Seq-tree.AuditKept)))
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/web"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // Options are what sluiced is started with.
@@ -36,6 +37,9 @@ type Daemon struct {
 	store    store.Store
 	web      *web.Server
 	now      func() time.Time
+
+	// last is the last document that this process saw in force; it is of the one goroutine that leads.
+	last segments.Document
 
 	mu       sync.Mutex
 	site     *site
@@ -195,6 +199,8 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	}
 	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke, d.oldestRollout)
 	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)
+	l.lastDocument = d.last
+	defer func() { d.last = l.lastDocument }()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.run(ctx) })
 	for _, prefix := range []string{"flags/", "requests/", "holds/"} {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,39 +149,73 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 	l.until("ntp", gate.Completed)
 }
 
-// TestReadsThatFail: whichever read of the store fails, that look is an error and nothing is written.
+// TestReadsThatFail: whichever read of the store fails, that look is an error that names it, and nothing is written.
 func TestReadsThatFail(t *testing.T) {
 	l := newLab(t, 4).lead()
 	l.look()
-	l.start("ntp", "production_2")
-	reads := 0
-	for n := 0; ; n++ {
-		before, i, hit := l.snapshot(), 0, false
+	keys := []string{tree.InitKey, tree.ManifestKey, tree.StopsKey, tree.AuditHeadKey, tree.NotifiedKey, "tracks/", "rollouts/", "requests/", "flags/", "holds/", "edges/"}
+	for n, key := range keys {
+		l.set("flags/freeze", fmt.Sprint("false ", n)) // there is something to write
+		before := l.snapshot()
 		l.l.faults.Plan(func(c storetest.Call) storetest.Fault {
-			if c.Method != "Get" && c.Method != "List" {
-				return storetest.Fault{}
+			if (c.Method == "Get" || c.Method == "List") && c.Key == key {
+				return storetest.Fault{Before: errDead}
 			}
-			if i++; i-1 != n {
-				return storetest.Fault{}
-			}
-			hit = true
-			return storetest.Fault{Before: errDead}
+			return storetest.Fault{}
 		})
-		_, err := l.l.look(t.Context())
+		if _, err := l.l.look(t.Context()); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s cannot be read: error %v, which does not name it", key, err)
+		}
 		l.l.faults.Plan(nil)
-		if !hit {
-			break
-		}
-		reads++
-		after := l.snapshot()
-		if wrote := after.Audit != before.Audit; wrote == (err != nil) {
-			t.Errorf("read %d: error %v, wrote %v", n, err, wrote)
-		}
-		if err == nil {
-			break // from here on it has decided and written
+		if diff := cmp.Diff(before, l.snapshot()); diff != "" {
+			t.Errorf("%s cannot be read, and still something was written:\n%s", key, diff)
 		}
 	}
-	if reads < 8 {
-		t.Errorf("only %d reads", reads)
+	before := l.snapshot()
+	l.look()
+	if l.snapshot().Audit == before.Audit {
+		t.Error("nothing was written in the end either")
+	}
+}
+
+// TestConflictThatStays: a key that never gives way is an error after a few tries, not a look that is taken for ever.
+func TestConflictThatStays(t *testing.T) {
+	l := newLab(t, 4).lead()
+	l.look()
+	l.set("flags/freeze", "false again")
+	l.l.faults.Plan(func(c storetest.Call) storetest.Fault {
+		if c.Method == "Txn" && len(c.Ops) > 2 {
+			return storetest.Fault{Before: &store.ConflictError{Index: 1, Key: "flags/freeze", Reason: "always"}}
+		}
+		return storetest.Fault{}
+	})
+	for n := range 100 {
+		again, err := l.l.look(t.Context())
+		if err != nil {
+			return
+		}
+		if !again {
+			t.Fatalf("look %d went through", n)
+		}
+	}
+	t.Error("it looks and looks")
+}
+
+// TestTroubleOfAPredecessor: what a leader that died left of its troubles goes when the next one has none.
+func TestTroubleOfAPredecessor(t *testing.T) {
+	l := newLab(t, 4).lead()
+	l.look()
+	l.set(tree.StopsKey, "{")
+	_, err := l.l.look(t.Context())
+	l.l.complain(t.Context(), err)
+	if trouble := l.snapshot().Trouble.String(); !strings.Contains(trouble, tree.StopsKey) {
+		t.Fatalf("trouble: %q", trouble)
+	}
+	l.set(tree.StopsKey, "{}")
+	l.failover()
+	_, err = l.l.look(t.Context())
+	l.l.complain(t.Context(), err)
+	if trouble := l.snapshot().Trouble.String(); trouble != "" {
+		t.Errorf("trouble: %q", trouble)
 	}
 }

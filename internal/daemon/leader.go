@@ -33,13 +33,18 @@ type leader struct {
 	statuses     map[string]tree.Status
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
+	conflicts    int             // looks in a row that somebody else's write came between
 	lastError    string
+	told         bool // the store has lastError
 }
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
 		log: log, now: now, metrics: m, statuses: map[string]tree.Status{}, edges: map[string]heard{}}
 }
+
+// mostConflicts is how often in a row a look is taken again at once because of another one's write.
+const mostConflicts = 5
 
 // run looks until ctx ends or the lease is lost.
 func (l *leader) run(ctx context.Context, wake <-chan struct{}) {
@@ -80,13 +85,13 @@ func (l *leader) complain(ctx context.Context, err error) {
 	case text == "" && l.lastError != "":
 		l.log.Info().Msg("looking again")
 	}
-	if text != l.lastError {
+	if text != l.lastError || !l.told { // the first time, too: another leader may have left its own
 		t := tree.Trouble{}
 		if text != "" {
 			t = tree.Trouble{Since: l.now().UTC(), Leader: l.lease.Who(), Error: text}
 		}
 		if data, err := json.Marshal(t); err == nil {
-			_ = l.store.Txn(ctx, l.lease.Check(), store.Set(tree.TroubleKey, data)) // it may be the store that is in trouble
+			l.told = l.store.Txn(ctx, l.lease.Check(), store.Set(tree.TroubleKey, data)) == nil // or it is the store that is in trouble
 		}
 	}
 	l.lastError = text
@@ -117,11 +122,12 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	}
 	if err := c.apply(ctx, d, fleets); err != nil {
 		var conflict *store.ConflictError
-		if errors.As(err, &conflict) && conflict.Key != tree.LeaderKey {
+		if l.conflicts++; errors.As(err, &conflict) && conflict.Key != tree.LeaderKey && l.conflicts <= mostConflicts {
 			return true, nil // somebody wrote in between: look again
 		}
-		return false, err // without the lease there is no sense in looking again at once
+		return false, err // without the lease, or against a key that never gives way, there is no sense in that
 	}
+	l.conflicts = 0
 	l.publishStatus(ctx, c, d, world)
 	l.notify(ctx, snap)
 	l.metrics.world(world, d, c.snap.Document)

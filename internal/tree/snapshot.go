@@ -177,7 +177,7 @@ func (snap *Snapshot) rollout(all map[string]*Rollout, e store.Entry) {
 	}
 }
 
-// state refuses what says no known phase: read as the zero value, a rollout that ended would wait for its beginning.
+// state refuses what says no phase: read as the zero value, a rollout that ended would wait for its beginning.
 func (snap *Snapshot) state(e store.Entry, into *gate.State) {
 	var said struct {
 		Phase *gate.Phase `json:"phase"`
@@ -186,10 +186,8 @@ func (snap *Snapshot) state(e store.Entry, into *gate.State) {
 	case !snap.decode(e, into) || !snap.decode(e, &said):
 	case said.Phase == nil:
 		snap.damaged(e.Key, "it says no phase")
-	case *said.Phase != gate.Waiting && !said.Phase.Active() && !said.Phase.Ended():
-		snap.damaged(e.Key, "phase %q is not known", *said.Phase)
-	case said.Phase.Active() && (len(into.Stages) == 0 || len(into.Admissions) == 0):
-		snap.damaged(e.Key, "%s without a stage and an admission", *said.Phase)
+	case said.Phase.Active() && len(into.Stages) == 0:
+		snap.damaged(e.Key, "%s without a stage", *said.Phase)
 	}
 }
 
