@@ -36,6 +36,7 @@ type collector struct {
 	history   *history
 	inventory *inventory
 	through   time.Time
+	reached   time.Time // through, at the poll before
 	polled    time.Time // last poll that succeeded whole
 	problems  map[string]string
 	reports   uint64
@@ -72,6 +73,9 @@ func (c *collector) run(ctx context.Context) {
 				}
 				c.note(loop.name, err)
 				wait := loop.every
+				if err == nil && loop.name == sourceReports && c.catchingUp() {
+					wait = 0 // a new leader reads what it missed in one go
+				}
 				if err != nil {
 					wait = min(wait, 10*time.Second)
 				}
@@ -84,6 +88,15 @@ func (c *collector) run(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// catchingUp says whether the last poll came forward and there is more of the past to read.
+func (c *collector) catchingUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	forward := c.through.After(c.reached)
+	c.reached = c.through
+	return forward && c.now().Sub(c.through) > time.Duration(c.cfg.PuppetDB.Overlap)+10*time.Minute
 }
 
 func (c *collector) note(source string, err error) {
@@ -155,11 +168,16 @@ func (c *collector) poll(ctx context.Context) error {
 // before24h is how much history the judge looks at before a rollout began.
 const before24h = 24 * time.Hour
 
-// horizon, called with the lock held, is the time before which nothing is needed: History back from now, or a day before the oldest rollout under way.
+// horizon, called with the lock held, is the time before which nothing is needed: History back from now, or a day (and
+// no more than History) before the oldest rollout under way.
 func (c *collector) horizon(now time.Time) time.Time {
-	h := now.Add(-time.Duration(c.cfg.PuppetDB.History))
-	if oldest := c.oldest; !oldest.IsZero() && oldest.Add(-before24h).Before(h) {
-		return oldest.Add(-before24h)
+	history := time.Duration(c.cfg.PuppetDB.History)
+	h := now.Add(-history)
+	if c.oldest.IsZero() {
+		return h
+	}
+	if before := c.oldest.Add(-min(history, before24h)); before.Before(h) {
+		return before
 	}
 	return h
 }
