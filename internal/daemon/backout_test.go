@@ -92,9 +92,7 @@ func TestEvidenceOfEveryDecision(t *testing.T) {
 	t.Run("taken back by a person", func(t *testing.T) {
 		l := newLab(t, 4).lead()
 		l.start("ntp", "production_2")
-		for len(l.state("ntp").Stages) < 2 {
-			l.tick()
-		}
+		l.untilStage("ntp", 2)
 		l.tick()
 		l.set("flags/ntp/backout", "true the latency doubled")
 		l.look()

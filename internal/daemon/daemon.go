@@ -95,6 +95,7 @@ func (d *Daemon) reload() error {
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	old.release(ctx) // the leader may be telling its last events
 	old.close(ctx)
 	return nil
 }
@@ -182,8 +183,12 @@ func (d *Daemon) hold(ctx context.Context, lease store.Lease) {
 			return
 		default:
 		}
-		s, reloaded := d.current()
+		d.mu.Lock()
+		s, reloaded := d.site, d.reloaded
+		s.users.Add(1)
+		d.mu.Unlock()
 		d.leadWith(ctx, lease, s, reloaded)
+		s.users.Done()
 	}
 }
 

@@ -56,7 +56,9 @@ func (l *lab) agents() {
 	begin := l.now
 	for i, node := range l.nodes {
 		l.now = begin.Add(time.Duration(i+1) * time.Second)
-		l.report(i, node, l.answer(node))
+		if environment := l.answer(node); environment != "" {
+			l.report(i, node, environment)
+		}
 	}
 	l.now = begin.Add(10 * time.Minute)
 }
@@ -69,6 +71,9 @@ func (l *lab) edgeOf(node string) *edge.Edge {
 // answer is the environment that the node's edge gives it. A node that its edge says nothing of keeps what it asks for.
 func (l *lab) answer(node string) string {
 	l.Helper()
+	if l.upstream {
+		return l.classified(node)
+	}
 	local, err := lookup.Open(l.edgeOf(node).Config.StateDir)
 	if err != nil {
 		return "production_1" // before sluice is there
@@ -81,6 +86,21 @@ func (l *lab) answer(node string) string {
 		return "production_1"
 	}
 	return a.Environment
+}
+
+// classified is the environment in the whole answer of an edge that asks the site's ENC, "" where that fails.
+func (l *lab) classified(node string) string {
+	l.Helper()
+	u, _, err := l.edgeOf(node).Answer(l.Context(), node)
+	if err != nil || u.ExitCode != 0 {
+		return ""
+	}
+	for line := range strings.Lines(string(u.Out)) {
+		if env, ok := strings.CutPrefix(line, "environment: "); ok {
+			return strings.TrimSpace(env)
+		}
+	}
+	return "production_1"
 }
 
 // report stores one run of a node that began now.

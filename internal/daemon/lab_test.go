@@ -40,10 +40,12 @@ type lab struct {
 	pdb   *puppetdbtest.Server
 	dir   string
 	extra string // appended to the configuration
-	edges []*edge.Edge
-	nodes []string
-	ran   map[string]map[string]bool // environment → nodes that ever ran it
-	gets  map[string]string          // node → environment of its last run
+	// upstream: the edges ask the site's ENC
+	upstream bool
+	edges    []*edge.Edge
+	nodes    []string
+	ran      map[string]map[string]bool // environment → nodes that ever ran it
+	gets     map[string]string          // node → environment of its last run
 	// breaks says how a run of a node in an environment fails, "" if it does not.
 	breaks func(node, environment string) string
 	l      *leaderOf
@@ -240,6 +242,18 @@ func (l *lab) until(name string, phase gate.Phase) {
 		l.tick()
 	}
 	l.Fatalf("%s is %s, not %s; closed gates: %s", name, l.state(name).Phase, phase, l.closed(name))
+}
+
+// untilStage ticks until the rollout has begun n stages.
+func (l *lab) untilStage(name string, n int) {
+	l.Helper()
+	for range 144 {
+		if len(l.state(name).Stages) >= n {
+			return
+		}
+		l.tick()
+	}
+	l.Fatalf("%s has begun %d stages, not %d; closed gates: %s", name, len(l.state(name).Stages), n, l.closed(name))
 }
 
 func (l *lab) request(id string, r tree.Request) {

@@ -65,9 +65,7 @@ func TestRestoredStore(t *testing.T) {
 			l := running(t)
 			edges := l.edges
 			old := l.backup()
-			for len(l.state("ntp").Stages) < 2 {
-				l.tick()
-			}
+			l.untilStage("ntp", 2)
 			l.tick()
 			want, document := l.answers(), l.snapshot().Document.Generation
 			l.restore(old)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -44,6 +45,7 @@ type site struct {
 	pdb   *puppetdb.Client
 	prom  *sli.Client
 	queue *notify.Queue
+	users sync.WaitGroup // who leads with it
 }
 
 func newSite(cfg *config.Config, reg prometheus.Registerer, log zerolog.Logger) (*site, error) {
@@ -106,6 +108,19 @@ func (b bounded) Notify(ctx context.Context, e notify.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	return b.Notifier.Notify(ctx, e)
+}
+
+// release waits until nobody leads with the site any more, or ctx ends. It is called after the site was replaced.
+func (s *site) release(ctx context.Context) {
+	free := make(chan struct{})
+	go func() {
+		s.users.Wait()
+		close(free)
+	}()
+	select {
+	case <-free:
+	case <-ctx.Done():
+	}
 }
 
 func (s *site) close(ctx context.Context) {

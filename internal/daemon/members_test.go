@@ -1,0 +1,138 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
+)
+
+// count is how many nodes the track has in the document in force.
+func (l *lab) count() int { return l.snapshot().Document.Track("production").Nodes }
+
+// TestNewNode: a node that appears under way is on the track from its first report on, and has the candidate not before
+// the stage that is for everyone.
+func TestNewNode(t *testing.T) {
+	l := newLab(t, 22).lead()
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	before := l.count()
+	l.nodes = append(l.nodes, "n22") // in fra1
+	l.untilStage("ntp", 2)
+	if got := l.ranEver("production_2"); got != "n00" {
+		t.Errorf("in the canary stage %s ran the candidate", got)
+	}
+	if l.count() != before+1 {
+		t.Errorf("%d nodes on the track, were %d", l.count(), before)
+	}
+	l.until("ntp", gate.Completed)
+	l.tick()
+	l.on("production_2", l.nodes...)
+}
+
+// TestForeignNode: a node of another environment is not on the track, and never is.
+func TestForeignNode(t *testing.T) {
+	l := newLab(t, 4)
+	l.nodes = append(l.nodes, "dev")
+	l.report(4, "dev", "development")
+	l.nodes = l.nodes[:4]
+	l.lead()
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Completed)
+	if l.count() != 4 {
+		t.Errorf("%d nodes on the track", l.count())
+	}
+	l.nodes = append(l.nodes, "dev")
+	if got := l.answer("dev"); got != "production_1" { // what the lab gives a node for which the edge has no answer
+		t.Errorf("the edge answers %s", got)
+	}
+}
+
+// TestDeactivatedNode: a dead node holds a stage, by name, until it is deactivated.
+func TestDeactivatedNode(t *testing.T) {
+	l := running(t)
+	l.untilStage("ntp", 2)
+	all := l.nodes
+	l.nodes = slices.DeleteFunc(slices.Clone(all), func(n string) bool { return n == "n04" })
+	l.edges = l.edges[:1] // so that every other node keeps its edge
+	for range 6 {
+		l.tick()
+	}
+	if n, why := len(l.state("ntp").Stages), l.closed("ntp"); n != 2 || !strings.Contains(why, "n04") {
+		t.Fatalf("%d stages, closed gates: %s", n, why)
+	}
+	puppetdbtest.Commands(l.pdb.URL)(t, "deactivate_node", 3, "n04", map[string]any{"certname": "n04", "producer_timestamp": l.now.Format("2006-01-02T15:04:05.000Z")})
+	l.until("ntp", gate.Completed)
+	if l.count() != 5 {
+		t.Errorf("%d nodes on the track", l.count())
+	}
+}
+
+// encLab is a lab whose site has an ENC: a script that answers from files below enc/.
+func encLab(t *testing.T, n int) *lab {
+	l := newLab(t, n)
+	script := l.path("enc.sh")
+	l.must(os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nexec cat %s/$1\n", l.path("enc")), 0o755))
+	l.extra = fmt.Sprintf("enc: {command: %q, refresh: 1h, concurrency: 2}\n", script)
+	for _, e := range l.edges {
+		e.Config.Upstream.Command, e.Config.Upstream.Timeout = script, 10e9
+	}
+	l.upstream = true
+	for _, node := range l.nodes {
+		l.write("enc/"+node, "---\nenvironment: production\nclasses: {}\nparameters: {datacenter: fra1}\n")
+	}
+	return l
+}
+
+// TestTrackFromTheSitesENC: the site's ENC says who is on the track; a node for which it names no environment is on it by
+// what it reported, and one of another environment is left alone.
+func TestTrackFromTheSitesENC(t *testing.T) {
+	l := encLab(t, 4)
+	l.write("enc/n02", "---\nclasses: {}\n")
+	l.write("enc/n03", "---\nenvironment: development\nclasses: {}\n")
+	l.lead()
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Completed)
+	l.tick()
+	if got := l.ranEver("production_2"); got != "n00 n01 n02" || l.count() != 3 {
+		t.Errorf("%s ran the candidate, %d nodes on the track", got, l.count())
+	}
+	if set := l.snapshot().Track("production"); set.Count != 1 {
+		t.Errorf("%d nodes in the published set, want the one without an environment", set.Count)
+	}
+}
+
+// TestSitesENCFails: a node about which the site's ENC never said anything may be on the track, so nothing goes on; one
+// that it does not answer for any more keeps what it said.
+func TestSitesENCFails(t *testing.T) {
+	l := encLab(t, 4)
+	l.must(os.Remove(l.path("enc", "n03")))
+	l.lead()
+	l.start("ntp", "production_2")
+	for range 4 {
+		l.tick()
+	}
+	if s := l.state("ntp"); s.Phase != gate.Waiting || !strings.Contains(l.closed("ntp"), "never answered for 1 nodes") {
+		t.Fatalf("%s, closed gates: %s", s.Phase, l.closed("ntp"))
+	}
+	l.write("enc/n03", "---\nenvironment: production\n")
+	l.until("ntp", gate.Running)
+	l.set("flags/ntp/pause", "true")
+	l.must(os.Remove(l.path("enc", "n02")))
+	for range 9 { // beyond the refresh
+		l.tick()
+	}
+	if l.count() != 4 {
+		t.Errorf("%d nodes on the track while the ENC fails for one", l.count())
+	}
+	l.write("enc/n02", "---\nenvironment: production\n")
+	l.tick()
+	l.set("flags/ntp/pause", "false")
+	l.until("ntp", gate.Completed)
+	l.tick()
+	l.on("production_2", l.nodes...)
+}
