@@ -176,10 +176,15 @@ func (c *collector) horizon(now time.Time) time.Time {
 	if c.oldest.IsZero() {
 		return h
 	}
-	if before := c.oldest.Add(-min(history, before24h)); before.Before(h) {
+	if before := c.oldest.Add(-c.lookBack()); before.Before(h) {
 		return before
 	}
 	return h
+}
+
+// lookBack is how long before its first admission a rollout's evidence begins.
+func (c *collector) lookBack() time.Duration {
+	return min(time.Duration(c.cfg.PuppetDB.History), before24h)
 }
 
 // remember tells the collector which rollout under way is the oldest.

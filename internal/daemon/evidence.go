@@ -97,8 +97,8 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, f *fleet, ba
 		at, by := r.State.AdmittedAt(f.positions[n.certname], func(set string) bool { return member(set, n.fingerprint) })
 		e.Nodes = append(e.Nodes, analyzer.Node{Certname: n.certname, AdmittedAt: at, Stage: min(by, i)})
 	}
-	back := max(24*time.Hour, time.Duration(r.Spec.Policy.Silence.Lookback))
-	e.Runs = l.collector.runs(r.State.Stages[0].Since.Add(-back))
+	// No further back than any leader reads, so that the next one judges on the same bytes.
+	e.Runs = l.collector.runs(r.State.Stages[0].Since.Add(-l.collector.lookBack()))
 	taint(e.Runs, rollouts, func(set, print string) bool {
 		_, known := l.sets.have[set]
 		return !known || member(set, print)
