@@ -61,6 +61,7 @@ func New(o Options) (*Daemon, error) {
 		return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
 	}
 	if d.store, err = OpenStore(cfg); err != nil {
+		d.close()
 		return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
 	}
 	listen := o.ListenAddress
@@ -69,7 +70,21 @@ func New(o Options) (*Daemon, error) {
 	}
 	d.web, err = web.New(web.Options{ListenAddress: listen, WebConfigFile: o.WebConfigFile, Registry: d.registry,
 		Ready: d.ready, Reload: d.reload, API: d.api(), Log: o.Log})
-	return d, err
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// close ends what New and reloads began.
+func (d *Daemon) close() {
+	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	d.current().close(ctx)
+	if c, ok := d.store.(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // Addr is the address that the daemon listens on.
@@ -100,10 +115,10 @@ func (d *Daemon) reload() error {
 	return nil
 }
 
-func (d *Daemon) current() (*site, <-chan struct{}) {
+func (d *Daemon) current() *site {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.site, d.reloaded
+	return d.site
 }
 
 func (d *Daemon) ready() error {
@@ -122,13 +137,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	err := d.web.Run(ctx)
 	cancel()
 	wg.Wait()
-	end, done := context.WithTimeout(context.Background(), 5*time.Second)
-	defer done()
-	s, _ := d.current()
-	s.close(end)
-	if c, ok := d.store.(interface{ Close() }); ok {
-		c.Close()
-	}
+	d.close()
 	return err
 }
 

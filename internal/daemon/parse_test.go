@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/puppetdb"
+)
+
+func TestParseENC(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		want   map[string]any
+	}{
+		"nothing":                                {"", map[string]any{}},
+		"a document":                             {"---\nenvironment: production\nclasses: {ntp: {}}\nparameters: {datacenter: fra1, n: 3}\n", map[string]any{"environment": "production", "classes": map[string]any{"ntp": map[string]any{}}, "datacenter": "fra1", "n": 3}},
+		"symbols":                                {":environment: production\n:parameters: {role: web}\n", map[string]any{"environment": "production", "role": "web"}},
+		"null":                                   {"environment:\nparameters:\n", map[string]any{}},
+		"a parameter that is called environment": {"environment: production\nparameters: {environment: development}\n", map[string]any{"environment": "production"}},
+	} {
+		got, err := parseENC([]byte(c.answer))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+	for _, bad := range []string{"{{{", "- a\n- b\n", "text", "42"} {
+		if got, err := parseENC([]byte(bad)); err == nil {
+			t.Errorf("%q is read as %v", bad, got)
+		}
+	}
+}
+
+func FuzzParseENC(f *testing.F) {
+	f.Add([]byte("---\nenvironment: production\nparameters: {a: 1}\n"))
+	f.Add([]byte(":environment: x\n"))
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		if data, err := parseENC(answer); err == nil && data == nil {
+			t.Error("neither data nor an error")
+		}
+	})
+}
+
+func TestPlaceIn(t *testing.T) {
+	for _, c := range []struct {
+		message, file string
+		line          int
+	}{
+		{"Evaluation Error: no (file: /code/site.pp, line: 11, column: 17) on node n", "/code/site.pp", 11},
+		{"Syntax error (file: /code/site.pp) on node n", "/code/site.pp", 0},
+		{"Syntax error (file: /code/site.pp, line: x)", "/code/site.pp", 0},
+		{"Could not connect", "", 0},
+		{"(file: ", "", 0},
+	} {
+		if file, line := placeIn(puppetdb.Log{Message: c.message}); file != c.file || line != c.line {
+			t.Errorf("%q: %s:%d, want %s:%d", c.message, file, line, c.file, c.line)
+		}
+	}
+	if file, line := placeIn(puppetdb.Log{Message: "(file: /a, line: 1)", File: "/b", Line: 2}); file != "/b" || line != 2 {
+		t.Errorf("the log's own place: %s:%d", file, line)
+	}
+}
+
+func FuzzPlaceIn(f *testing.F) {
+	f.Add("no (file: /code/site.pp, line: 11, column: 17)")
+	f.Fuzz(func(t *testing.T, message string) {
+		if file, line := placeIn(puppetdb.Log{Message: message}); len(file) > len(message) || file == "" && line != 0 {
+			t.Errorf("%q: %q:%d", message, file, line)
+		}
+	})
+}
+
+// TestTornAuditFile: a line that a crash has torn does not take the next one with it, and what it would have said is
+// written again.
+func TestTornAuditFile(t *testing.T) {
+	l := newLab(t, 4).lead()
+	l.look()
+	path := l.path("state", "audit.jsonl")
+	whole, err := os.ReadFile(path)
+	l.must(err)
+	lines := bytes.SplitAfter(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n"))
+	last := lines[len(lines)-1]
+	l.must(os.WriteFile(path, whole[:len(whole)-len(last)/2], 0o640))
+	l.failover()
+	l.start("ntp", "production_2")
+	l.look()
+	count := map[string]int{}
+	data, err := os.ReadFile(path)
+	l.must(err)
+	for line := range bytes.Lines(data) {
+		count[string(bytes.TrimSpace(line))]++
+	}
+	for _, e := range l.chain() {
+		line := l.get(tree.AuditKey(e.Seq))
+		if count[line] != 1 {
+			t.Errorf("entry %d is %d times in the file", e.Seq, count[line])
+		}
+	}
+}
