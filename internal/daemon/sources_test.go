@@ -39,7 +39,11 @@ func TestSourcesThatFail(t *testing.T) {
 			for range 4 {
 				l.accept()
 				if !blind {
-					l.collectWithin(200 * time.Millisecond)
+					patience := 200 * time.Millisecond
+					if name == "maintenance" || name == "starting" || name == "a deep queue" {
+						patience = time.Minute // the answer itself is asked for, and may come late on a busy machine
+					}
+					l.collectWithin(patience)
 				}
 				l.look()
 				if why := l.closed("ntp"); !strings.Contains(why, "sources: ") || !strings.Contains(why, c.want) {
