@@ -89,3 +89,26 @@ func testFaultLostLease(t *testing.T, s store.Store) {
 	txn(t, f, next.Check(), store.Set("state", nil))
 	release(t, next)
 }
+
+// testFaultStale: who decides on an old answer cannot write by it, and a watch that begins at the old index tells of
+// what was missed.
+func testFaultStale(t *testing.T, s store.Store) {
+	f := NewFaults(s)
+	txn(t, f, store.CAS("state", []byte("1"), 0), store.Set("flags/freeze", []byte("false")))
+	old := get(t, f, "state")
+	_, index := list(t, f, "flags/")
+	txn(t, s, store.CAS("state", []byte("2"), old.Version), store.Set("flags/freeze", []byte("true")))
+
+	f.Plan(func(Call) Fault { return Fault{Stale: true} })
+	wantValue(t, f, "state", "1")
+	if entries, i := list(t, f, "flags/"); len(entries) != 1 || string(entries[0].Value) != "false" || i != index {
+		t.Fatalf("a stale list is %v at index %d, want the one from before", entries, i)
+	}
+	f.Plan(nil)
+	wantConflict(t, f.Txn(contextFor(t), store.CAS("state", []byte("3"), old.Version)), 0, "state")
+	wantConflict(t, f.Txn(contextFor(t), store.CheckVersion("state", old.Version), store.Set("a", nil)), 0, "state")
+	if _, err := f.Watch(contextFor(t), "flags/", index); err != nil {
+		t.Fatalf("watch from a stale index: %v", err)
+	}
+	wantValue(t, f, "state", "2")
+}

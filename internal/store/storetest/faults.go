@@ -25,6 +25,10 @@ type Fault struct {
 	// Hold keeps the request from the store until it is closed or the context of
 	// the request ends.
 	Hold <-chan struct{}
+	// Stale answers a Get or a List with what the same request said the last time, as a
+	// server that has lost touch with the others would. The first such request has no
+	// earlier answer and is passed on.
+	Stale bool
 }
 
 // Faults is a store between a caller and the real one that fails as a network
@@ -35,10 +39,23 @@ type Faults struct {
 	mu     sync.Mutex
 	plan   func(Call) Fault
 	leases []store.Lease
+	past   map[question]answer
+}
+
+// question names a request by what it asks for.
+type question struct{ method, key string }
+
+// answer is what a request said.
+type answer struct {
+	entries []store.Entry
+	index   uint64
+	err     error
 }
 
 // NewFaults wraps a store.
-func NewFaults(inner store.Store) *Faults { return &Faults{inner: inner} }
+func NewFaults(inner store.Store) *Faults {
+	return &Faults{inner: inner, past: map[question]answer{}}
+}
 
 // Plan decides the fate of every request from now on; nil ends all faults. It is
 // called by one goroutine at a time.
@@ -103,6 +120,9 @@ func (f *Faults) do(ctx context.Context, call Call, request func() error) error 
 	if fault.Before != nil {
 		return fault.Before
 	}
+	if fault.Stale {
+		return errStale
+	}
 	err := request()
 	if fault.After != nil {
 		return fault.After
@@ -110,12 +130,43 @@ func (f *Faults) do(ctx context.Context, call Call, request func() error) error 
 	return err
 }
 
+// errStale asks for an earlier answer; no caller sees it.
+var errStale = errors.New("stale")
+
+// remembered gives the last answer to a request, and asks for a first one where there is none.
+func (f *Faults) remembered(q question, ask func() answer) answer {
+	f.mu.Lock()
+	a, ok := f.past[q]
+	f.mu.Unlock()
+	if ok {
+		return a
+	}
+	return f.remember(q, ask())
+}
+
+func (f *Faults) remember(q question, a answer) answer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.past[q] = a
+	return a
+}
+
 // Get implements store.Store.
 func (f *Faults) Get(ctx context.Context, key string) (e store.Entry, err error) {
+	q := question{"Get", key}
+	ask := func() answer {
+		e, err := f.inner.Get(ctx, key)
+		return answer{entries: []store.Entry{e}, err: err}
+	}
 	err = f.do(ctx, Call{Method: "Get", Key: key}, func() error {
-		e, err = f.inner.Get(ctx, key)
-		return err
+		a := f.remember(q, ask())
+		e = a.entries[0]
+		return a.err
 	})
+	if errors.Is(err, errStale) {
+		a := f.remembered(q, ask)
+		e, err = a.entries[0], a.err
+	}
 	if err != nil {
 		return store.Entry{}, err
 	}
@@ -124,10 +175,20 @@ func (f *Faults) Get(ctx context.Context, key string) (e store.Entry, err error)
 
 // List implements store.Store.
 func (f *Faults) List(ctx context.Context, prefix string) (entries []store.Entry, index uint64, err error) {
+	q := question{"List", prefix}
+	ask := func() answer {
+		entries, index, err := f.inner.List(ctx, prefix)
+		return answer{entries, index, err}
+	}
 	err = f.do(ctx, Call{Method: "List", Key: prefix}, func() error {
-		entries, index, err = f.inner.List(ctx, prefix)
-		return err
+		a := f.remember(q, ask())
+		entries, index = a.entries, a.index
+		return a.err
 	})
+	if errors.Is(err, errStale) {
+		a := f.remembered(q, ask)
+		entries, index, err = a.entries, a.index, a.err
+	}
 	if err != nil {
 		return nil, 0, err
 	}

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"fault after", testFaultAfter},
 		{"fault slow", testFaultSlow},
 		{"fault lost lease", testFaultLostLease},
+		{"fault stale", testFaultStale},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
