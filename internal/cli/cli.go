@@ -89,7 +89,7 @@ type program struct {
 
 // Run runs one command until ctx ends and returns its exit code.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{open: openConsul, now: time.Now, getenv: os.Getenv, user: userAtHost, terminal: screenOf}
+	p := &program{open: openStore, now: time.Now, getenv: os.Getenv, user: userAtHost, terminal: screenOf}
 	return p.run(ctx, args, stdin, stdout, stderr)
 }
 
@@ -114,6 +114,7 @@ func (p *program) root() *cobra.Command {
 
 It talks to the store directly, so pause, freeze and backout work while no daemon runs.
 Consul's own variables are honoured: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and so on.
+A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 
 ` + exitCodes,
 		Example: `  sluice start --environment production_8f3c2d1a --change 8f3c2d1a --schedule careful --reason "ntp pools"
@@ -130,6 +131,7 @@ Consul's own variables are honoured: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL
 	}
 	root.SuggestionsMinimumDistance = 2
 	flags := root.PersistentFlags()
+	flags.StringVar(&p.store.dir, "store.dir", "", "directory of a site without Consul (default: SLUICE_STORE_DIR)")
 	flags.StringVar(&p.store.address, "consul.address", "", "host:port or URL of Consul (default: CONSUL_HTTP_ADDR)")
 	flags.StringVar(&p.store.tokenFile, "consul.token-file", "", "file with your ACL token (default: CONSUL_HTTP_TOKEN)")
 	flags.StringVar(&p.store.prefix, "consul.prefix", "sluice/", "prefix of all keys")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,12 +17,26 @@ import (
 	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/store/consul"
+	"github.com/openinfrastructure/sluice/internal/store/dir"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
 
 // connection says where the store is; empty fields are taken from Consul's environment variables.
 type connection struct {
 	address, tokenFile, prefix string
+	dir                        string // "" is Consul
+	create                     bool   // make the directory where it is missing
+}
+
+func openStore(c connection) (store.Store, error) {
+	if c.dir != "" {
+		path, err := filepath.Abs(c.dir)
+		if err != nil {
+			return nil, err
+		}
+		return dir.Open(dir.Config{Path: path, Create: c.create})
+	}
+	return openConsul(c)
 }
 
 func openConsul(c connection) (store.Store, error) {
@@ -41,6 +56,12 @@ func openConsul(c connection) (store.Store, error) {
 
 // connect opens the store; the caller closes it.
 func (p *program) connect() (store.Store, func(), error) {
+	if p.store.dir == "" && p.store.address == "" {
+		p.store.dir = p.getenv("SLUICE_STORE_DIR")
+	}
+	if p.store.dir != "" && p.store.address != "" {
+		return nil, nil, usage("--store.dir and --consul.address: expected one of them")
+	}
 	s, err := p.open(p.store)
 	if err != nil {
 		return nil, nil, err

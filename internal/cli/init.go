@@ -35,6 +35,7 @@ needs a token with the policy "init". The baseline of a track is the environment
 			if err != nil {
 				return err
 			}
+			p.store.create = true
 			s, done, err := p.connect()
 			if err != nil {
 				return err
@@ -52,10 +53,14 @@ needs a token with the policy "init". The baseline of a track is the environment
 			}
 			out := c.OutOrStdout()
 			fmt.Fprintf(out, "initialised, epoch %s\n", epoch)
-			for _, op := range ops {
-				fmt.Fprintf(out, "  %s%s\n", strings.TrimSuffix(p.store.prefix, "/")+"/", op.Key)
+			where, next := p.store.prefix, nextSteps
+			if p.store.dir != "" {
+				where, next = p.store.dir, nextStepsInADirectory
 			}
-			fmt.Fprint(out, nextSteps)
+			for _, op := range ops {
+				fmt.Fprintf(out, "  %s%s\n", strings.TrimSuffix(where, "/")+"/", op.Key)
+			}
+			fmt.Fprint(out, next)
 			return nil
 		},
 	}
@@ -67,6 +72,12 @@ needs a token with the policy "init". The baseline of a track is the environment
 const nextSteps = `Next:
   1. on every puppetserver: install sluice-enc, run consul-template, and look that "sluice-enc audit" lists no node
   2. run sluiced, two or more: sluice check config FILE, then sluiced --config.file=FILE
+  3. start a rollout: sluice start --help
+`
+
+const nextStepsInADirectory = `Next:
+  1. on this puppetserver: install sluice-enc with store.dir in its enc.yml, and look that "sluice-enc audit" lists no node
+  2. run sluiced with store.dir and edges.local: sluice check config FILE, then sluiced --config.file=FILE
   3. start a rollout: sluice start --help
 `
 

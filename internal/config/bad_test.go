@@ -18,6 +18,8 @@ var bad = map[string][]string{
 	"consul-address":             {`:7: store.consul.address: expected host:port, http://, https:// or unix://, got "consul.example.com"`},
 	"consul-prefix":              {`:7: store.consul.prefix: expected a prefix such as sluice/, without a slash before and with one after it, got "/sluice"`},
 	"consul-socket":              {`:7: store.consul.address: expected the absolute path of a socket after unix://, got "unix://run/consul.sock"`},
+	"dir-and-consul":             {`:7: store: expected exactly one of consul and dir`},
+	"edges-local":                {`:7: edges.local: expected store.dir: with Consul the edge has consul-template`},
 	"duplicate-key":              {`:7: tracks: is given twice, first on line 2`},
 	"edges-max-age":              {`:7: edges.max_age: 1m is more than edges.live, 30s: an edge would no longer count before it is late`},
 	"empty":                      {`: is empty, expected a configuration`},

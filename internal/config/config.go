@@ -37,9 +37,11 @@ type Config struct {
 	Controller Controller `yaml:"controller"`
 }
 
-// Store is where flags and state live.
+// Store is where flags and state live: in Consul, or in a directory of this host.
 type Store struct {
-	Consul Consul `yaml:"consul"`
+	Consul Consul `yaml:"consul,omitempty"`
+	// Dir is the directory of a site without Consul.
+	Dir string `yaml:"dir,omitempty"`
 }
 
 // Consul is the key-value store. Whatever is not set here comes from the
@@ -119,6 +121,9 @@ type Edges struct {
 	// AllowUnpinned goes on although nothing tells one version of an environment's code from another. Code that
 	// changes under a rollout is not seen then.
 	AllowUnpinned bool `yaml:"allow_unpinned,omitempty"`
+	// Local is the enc.yml of the edge on this host: sluiced accepts for it after every change. Only with store.dir, where
+	// no consul-template does it.
+	Local string `yaml:"local,omitempty"`
 }
 
 // Grafana gets annotations.

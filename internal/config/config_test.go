@@ -31,7 +31,7 @@ func TestMinimal(t *testing.T) {
 	hour, week := model.Duration(time.Hour), model.Duration(7*24*time.Hour)
 	deadline := schedule.Deadline{After: week + hour, Then: schedule.ThenHold}
 	want := &Config{
-		Store: Store{Consul{Prefix: "sluice/"}},
+		Store: Store{Consul: Consul{Prefix: "sluice/"}},
 		PuppetDB: PuppetDB{
 			URL: "https://puppetdb.example.com:8081", PollInterval: model.Duration(30 * time.Second),
 			MaxQueueDepth: 1000, MaxLag: model.Duration(10 * time.Minute), Overlap: model.Duration(15 * time.Minute),

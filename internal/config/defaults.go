@@ -40,9 +40,9 @@ func (c *Config) SetDefaults(given func(key string) bool) {
 	}
 }
 
-// SetDefaults fills in Consul where it was left out.
+// SetDefaults fills in Consul where neither it nor a directory was given.
 func (s *Store) SetDefaults(given func(key string) bool) {
-	if !given("consul") {
+	if !given("consul") && !given("dir") {
 		s.Consul.SetDefaults(nothing)
 	}
 }

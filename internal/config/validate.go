@@ -91,6 +91,15 @@ func (v *validator) validate() {
 
 func (v *validator) store() {
 	consul := v.config.Store.Consul
+	if v.config.Store.Dir != "" {
+		if consul != (Consul{}) {
+			v.add("store", "expected exactly one of consul and dir")
+		}
+		return
+	}
+	if v.config.Edges.Local != "" {
+		v.add("edges.local", "expected store.dir: with Consul the edge has consul-template")
+	}
 	if consul.Address != "" {
 		v.consulAddress(consul.Address)
 	}

@@ -269,6 +269,7 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 	}
 	c.snap.Audit = head
 	if published {
+		c.leader.published()
 		c.leader.lastDocument = c.snap.Document
 	}
 	for _, e := range c.entries {

@@ -41,6 +41,8 @@ type Daemon struct {
 	// last is the last document that this process saw in force; it is of the one goroutine that leads.
 	last segments.Document
 
+	published chan struct{} // has a value when a document was written
+
 	mu       sync.Mutex
 	site     *site
 	reloaded chan struct{} // closed when the site was replaced
@@ -54,7 +56,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{options: o, log: o.Log, registry: prometheus.NewRegistry(), now: time.Now, reloaded: make(chan struct{}),
+	d := &Daemon{options: o, log: o.Log, registry: prometheus.NewRegistry(), now: time.Now, reloaded: make(chan struct{}), published: make(chan struct{}, 1),
 		storeErr: errors.New("the store has not been read yet")}
 	d.metrics = newMetrics(d.registry)
 	if d.site, err = newSite(cfg, d.registry, o.Log); err != nil {
@@ -134,6 +136,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.watchStore(ctx) })
 	wg.Go(func() { d.lead(ctx) })
+	wg.Go(func() { d.acceptLocal(ctx) })
 	err := d.web.Run(ctx)
 	cancel()
 	wg.Wait()
@@ -205,15 +208,10 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wake := make(chan struct{}, 1)
-	poke := func() {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}
+	poke := func() { hint(wake) }
 	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke, d.oldestRollout)
 	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)
-	l.lastDocument = d.last
+	l.lastDocument, l.published = d.last, func() { hint(d.published) }
 	defer func() { d.last = l.lastDocument }()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.run(ctx) })
@@ -264,6 +262,14 @@ func watch(ctx context.Context, s store.Store, prefix string, poke func()) {
 			continue
 		}
 		poke()
+	}
+}
+
+// hint wakes whoever waits on c, once.
+func hint(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 

@@ -19,7 +19,8 @@ func (l *lab) newEdge(host string) *edge.Edge {
 	nodes := 1e6
 	return &edge.Edge{
 		Config: edge.Config{StateDir: l.path(host), Host: host, EnvironmentPath: l.path("environments"),
-			Manifest: l.path(host, "rendered", "manifest"), Flags: l.path(host, "rendered", "flags"), Limit: edge.Limit{Nodes: &nodes, Share: "100%"}},
+			Manifest: l.path(host, "rendered", "manifest"), Flags: l.path(host, "rendered", "flags"), Limit: edge.Limit{Nodes: &nodes, Share: "100%"},
+			Store: edge.Store{Dir: l.tree}},
 		Store: func() (store.Store, error) { return l.kv, nil },
 		Now:   func() time.Time { return l.now },
 	}
@@ -35,6 +36,11 @@ func (l *lab) accept() {
 
 func (l *lab) acceptAt(e *edge.Edge) edge.Status {
 	l.Helper()
+	if l.tree != "" {
+		s, err := e.Accept(l.Context())
+		l.must(err)
+		return s
+	}
 	flags, _, err := l.kv.List(l.Context(), "flags/")
 	l.must(err)
 	var rendered strings.Builder

@@ -36,9 +36,10 @@ const epoch = "e1"
 type lab struct {
 	*testing.T
 	now   time.Time
-	kv    *mem.Store
+	kv    store.Store
 	pdb   *puppetdbtest.Server
 	dir   string
+	tree  string // the directory that is the store, "" if none is
 	extra string // appended to the configuration
 	// upstream: the edges ask the site's ENC
 	upstream bool
@@ -85,8 +86,11 @@ schedules:
 %s`
 
 // newLab has n nodes, half of them in fra1, on the track production, whose baseline is production_1.
-func newLab(t *testing.T, n int) *lab {
-	l := &lab{T: t, now: t0, kv: mem.New(), pdb: puppetdbtest.NewServer(t), dir: t.TempDir(),
+func newLab(t *testing.T, n int) *lab { return newLabOn(t, n, mem.New(), "") }
+
+// newLabOn is a lab on another store. Where that is a directory, the edges read it themselves.
+func newLabOn(t *testing.T, n int, kv store.Store, tree string) *lab {
+	l := &lab{T: t, now: t0, kv: kv, tree: tree, pdb: puppetdbtest.NewServer(t), dir: t.TempDir(),
 		ran: map[string]map[string]bool{}, gets: map[string]string{}, breaks: func(string, string) string { return "" }}
 	for i := range n {
 		l.nodes = append(l.nodes, fmt.Sprintf("n%02d", i))

@@ -29,6 +29,7 @@ type leader struct {
 	now       func() time.Time
 	metrics   *metrics
 
+	published    func()            // is told of every document written
 	lastDocument segments.Document // the last one seen whole
 	statuses     map[string]tree.Status
 	edges        map[string]heard
@@ -40,7 +41,7 @@ type leader struct {
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
-		log: log, now: now, metrics: m, statuses: map[string]tree.Status{}, edges: map[string]heard{}}
+		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, edges: map[string]heard{}}
 }
 
 // mostConflicts is how often in a row a look is taken again at once because of another one's write.

@@ -19,12 +19,16 @@ import (
 	"github.com/openinfrastructure/sluice/internal/notify"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/store/consul"
+	"github.com/openinfrastructure/sluice/internal/store/dir"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
 
 // OpenStore connects to the store that the configuration names.
 func OpenStore(c *config.Config) (store.Store, error) {
+	if c.Store.Dir != "" {
+		return dir.Open(dir.Config{Path: c.Store.Dir, Exclusive: "sluiced " + hostname()})
+	}
 	client := api.DefaultConfig()
 	if c.Store.Consul.Address != "" {
 		client.Address = c.Store.Consul.Address

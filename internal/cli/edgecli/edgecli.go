@@ -18,6 +18,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/store/consul"
+	"github.com/openinfrastructure/sluice/internal/store/dir"
 )
 
 // Run runs one command and returns its exit code.
@@ -54,6 +55,9 @@ func (o options) edge() (*edge.Edge, error) {
 		c.StateDir = o.stateDir
 	}
 	return &edge.Edge{Config: c, Now: time.Now, Store: func() (store.Store, error) {
+		if c.Store.Dir != "" {
+			return dir.Open(dir.Config{Path: c.Store.Dir})
+		}
 		client := api.DefaultConfig()
 		if c.Consul.Address != "" {
 			client.Address = c.Consul.Address

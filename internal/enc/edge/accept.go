@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -48,16 +49,12 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	defer unlock()
 
 	prev, stateErr := e.readState()
-	tree, flagsErr := e.readFlags()
-	reading := flags.Read(tree)
 	sets := &setCache{edge: e, ctx: ctx}
+	manifest, manifestErr, tree, flagsErr := e.read(ctx, sets)
+	reading := flags.Read(tree)
 	if stateErr != nil {
 		// Without a memory the stops could be lost: keep everything as it is until a person looks.
 		return e.report(ctx, sets, Status{Refused: stateErr.Error()}), stateErr
-	}
-	manifest, manifestErr := os.ReadFile(e.Config.Manifest)
-	if manifestErr != nil {
-		manifest = nil
 	}
 	// A back-out that was rendered acts before anything waits for the network.
 	early := flags.Latch(prev.Stops, reading, prev.Published.Generation, prev.Unvetoed)
@@ -130,6 +127,41 @@ func (e *Edge) readState() (enc.State, error) {
 	}
 	return s, nil
 }
+
+// read gives the manifest and people's flags: as consul-template rendered them, or from the directory that is the store.
+// They are read independently of each other, and an error beside flags does not mean that there are none.
+func (e *Edge) read(ctx context.Context, sets *setCache) (manifest []byte, manifestErr error, tree map[string]string, flagsErr error) {
+	if e.Config.Store.Dir == "" {
+		if manifest, manifestErr = os.ReadFile(e.Config.Manifest); manifestErr != nil {
+			manifest = nil
+		}
+		tree, flagsErr = e.readFlags()
+		return manifest, manifestErr, tree, flagsErr
+	}
+	s, err := sets.open()
+	if err != nil {
+		return nil, err, nil, fmt.Errorf("flags: %w", err)
+	}
+	entry, err := s.Get(ctx, manifestKey)
+	if err != nil {
+		manifestErr = err
+	}
+	entries, _, err := s.List(ctx, flagsPrefix)
+	if err != nil {
+		flagsErr = fmt.Errorf("flags: %w", err)
+	}
+	tree = make(map[string]string, len(entries))
+	for _, f := range entries {
+		tree[strings.TrimPrefix(f.Key, flagsPrefix)] = string(f.Value)
+	}
+	return entry.Value, manifestErr, tree, flagsErr
+}
+
+// Keys that an edge reads without consul-template.
+const (
+	manifestKey = "enc/manifest"
+	flagsPrefix = "flags/"
+)
 
 func (e *Edge) readFlags() (map[string]string, error) {
 	data, err := os.ReadFile(e.Config.Flags)

@@ -35,6 +35,13 @@ type Config struct {
 	Upstream        Upstream `yaml:"upstream"`
 	Limit           Limit    `yaml:"limit"`
 	Consul          Consul   `yaml:"consul"`
+	Store           Store    `yaml:"store"`
+}
+
+// Store is for a site without Consul.
+type Store struct {
+	// Dir is the directory that sluiced keeps its tree in: manifest and flags are read from there, not from rendered files.
+	Dir string `yaml:"dir"`
 }
 
 // Upstream is the site's own ENC.
@@ -107,6 +114,12 @@ func (c *Config) setDefaults() error {
 	}
 	if cmd := strings.Fields(c.Upstream.Command); len(cmd) > 0 && !filepath.IsAbs(cmd[0]) {
 		return fmt.Errorf("upstream.command: %q, expected an absolute path", cmd[0])
+	}
+	if c.Store.Dir != "" && (c.Consul.Address != "" || c.Consul.TokenFile != "") {
+		return errors.New("store.dir: expected no consul.address and no consul.token_file beside it")
+	}
+	if c.Store.Dir != "" && !filepath.IsAbs(c.Store.Dir) {
+		return fmt.Errorf("store.dir: %q, expected an absolute path", c.Store.Dir)
 	}
 	_, err := c.limit()
 	return err

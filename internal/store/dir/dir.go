@@ -219,7 +219,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, uint64,
 	var entries []store.Entry
 	var index uint64
 	err := s.shared(ctx, func() (err error) {
-		entries, err = s.below(prefix)
+		entries, err = s.below(prefix, true)
 		if err == nil {
 			index = s.note(prefix, entries)
 		}
@@ -231,8 +231,8 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, uint64,
 	return entries, index, nil
 }
 
-// below reads everything below a prefix, sorted by key.
-func (s *Store) below(prefix string) ([]store.Entry, error) {
+// below reads everything below a prefix, sorted by key; without values it reads only files that changed.
+func (s *Store) below(prefix string, withValues bool) ([]store.Entry, error) {
 	start := s.root
 	if prefix != "" {
 		start = filepath.Join(s.root, pathOf(strings.TrimSuffix(prefix, "/")))
@@ -262,7 +262,7 @@ func (s *Store) below(prefix string) ([]store.Entry, error) {
 		if !strings.HasPrefix(key, prefix) {
 			return nil // "%self" of the prefix
 		}
-		e, found, err := s.file(rel, key)
+		e, found, err := s.file(rel, key, withValues)
 		if err == nil && found {
 			out = append(out, e)
 		}

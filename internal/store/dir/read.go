@@ -22,18 +22,21 @@ type identity struct {
 	mtime, ctime int64 // ns
 }
 
-// cached is a value with what the file was when it was read.
+// cached is a version, and the value where it is small, with what the file was when it was read.
 type cached struct {
 	identity
 	value   []byte
 	version uint64
 }
 
+// smallValue is what is kept in memory. The shards of sets are larger, and read once.
+const smallValue = 16 << 10
+
 // settled is how old a change must be for its time to be believed: a second one within one tick of the kernel's clock
 // could not be told from the first.
 const settled = 100 * time.Millisecond
 
-// entry reads one key.
+// entry reads one key, with its value.
 func (s *Store) entry(key string) (store.Entry, bool, error) {
 	rel := pathOf(key)
 	info, err := os.Lstat(filepath.Join(s.root, rel))
@@ -45,7 +48,7 @@ func (s *Store) entry(key string) (store.Entry, bool, error) {
 	case info.IsDir():
 		rel = filepath.Join(rel, self)
 	}
-	return s.file(rel, key)
+	return s.file(rel, key, true)
 }
 
 // missing: not there, or a file stands where its directory would be.
@@ -55,7 +58,7 @@ func missing(err error) bool {
 
 // file reads one file. What is no plain file of a sensible size is there all the same, with a value that says so and
 // that no reader takes for anything: an unreadable pause is a pause.
-func (s *Store) file(rel, key string) (store.Entry, bool, error) {
+func (s *Store) file(rel, key string, withValue bool) (store.Entry, bool, error) {
 	path := filepath.Join(s.root, rel)
 	info, err := os.Lstat(path)
 	switch {
@@ -73,7 +76,7 @@ func (s *Store) file(rel, key string) (store.Entry, bool, error) {
 	s.mu.Lock()
 	c, known := s.cache[rel]
 	s.mu.Unlock()
-	if known && c.identity == id {
+	if known && c.identity == id && (!withValue || id.size <= smallValue) {
 		return store.Entry{Key: key, Value: bytes.Clone(c.value), Version: c.version}, true, nil
 	}
 	value, err := os.ReadFile(path)
@@ -86,7 +89,11 @@ func (s *Store) file(rel, key string) (store.Entry, bool, error) {
 	version := versionOf(id.mtime, value)
 	if time.Now().UnixNano()-id.ctime > int64(settled) {
 		s.mu.Lock()
-		s.cache[rel] = cached{identity: id, value: bytes.Clone(value), version: version}
+		c := cached{identity: id, version: version}
+		if id.size <= smallValue {
+			c.value = bytes.Clone(value)
+		}
+		s.cache[rel] = c
 		s.mu.Unlock()
 	}
 	return store.Entry{Key: key, Value: value, Version: version}, true, nil

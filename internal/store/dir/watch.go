@@ -52,9 +52,9 @@ func (s *Store) Watch(ctx context.Context, prefix string, since uint64) (uint64,
 	for {
 		changed := s.waiter()
 		s.follow()
-		_, index, err := s.List(ctx, prefix)
+		index, err := s.look(ctx, prefix)
 		if err != nil {
-			return 0, fmt.Errorf("watch: %w", err)
+			return 0, fmt.Errorf("watch %q: %w", prefix, err)
 		}
 		if since == 0 || index != since {
 			return index, nil
@@ -66,6 +66,18 @@ func (s *Store) Watch(ctx context.Context, prefix string, since uint64) (uint64,
 			return 0, fmt.Errorf("watch %q: %w", prefix, alive(ctx))
 		}
 	}
+}
+
+// look gives the index of a prefix as it is now.
+func (s *Store) look(ctx context.Context, prefix string) (index uint64, err error) {
+	err = s.shared(ctx, func() error {
+		entries, err := s.below(prefix, false)
+		if err == nil {
+			index = s.note(prefix, entries)
+		}
+		return err
+	})
+	return index, err
 }
 
 // waiter is closed at the next hint.
