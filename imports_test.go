@@ -46,7 +46,10 @@ var layers = []struct {
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
 	{"deploy/...", nil},
-	{"puppetdb/puppetdbtest", []string{"puppetdb"}},
+	{"puppetdb/pdbserver", []string{"puppetdb"}},
+	{"puppetdb/puppetdbtest", []string{"puppetdb", "puppetdb/pdbserver"}},
+	// A simulated fleet asks the real ENC code, and answers with the fake PuppetDB's queries.
+	{"internal/fleetsim", []string{"puppetdb/...", "segments/...", "internal/enc/lookup"}},
 
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
@@ -54,7 +57,7 @@ var layers = []struct {
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
 		"internal/notify", "internal/store/...", "internal/tree", "internal/web"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},
-	{"cmd/...", []string{"internal/cli/...", "internal/daemon", "internal/enc/lookup"}},
+	{"cmd/...", []string{"internal/fleetsim", "internal/cli/...", "internal/daemon", "internal/enc/lookup"}},
 }
 
 // pkg is what `go list` says of a package; all paths in full.
@@ -147,7 +150,7 @@ func TestProgramsHoldNoTestCode(t *testing.T) {
 		}
 	}
 	if programs < 4 {
-		t.Errorf("%d programs below cmd/, expected sluice, sluiced, sluice-enc and sluice-edge", programs)
+		t.Errorf("%d programs below cmd/, expected sluice, sluiced, sluice-enc, sluice-edge and fleetsim", programs)
 	}
 }
 

@@ -1,4 +1,4 @@
-package puppetdbtest
+package pdbserver
 
 import (
 	"crypto/sha1"
@@ -74,16 +74,12 @@ func (d *data) addReport(r row) {
 	}
 }
 
-// entity returns an endpoint's columns and its rows, as far as it shows them.
-func (d *data) entity(name string) (entity, []row, bool) {
-	e, ok := entities[name]
-	switch name {
-	case "reports":
-		return e, d.reports, ok
-	case "nodes", "inventory":
-		return e, d.active(name), ok
+// rows returns an endpoint's rows, as far as it shows them.
+func (d *data) rows(name string) []row {
+	if name == "reports" {
+		return d.reports
 	}
-	return e, nil, ok
+	return d.active(name)
 }
 
 func (d *data) active(name string) (rows []row) {
@@ -135,7 +131,17 @@ func (s *Server) Add(reports ...puppetdb.Report) {
 // AddDetailed stores a report with its metrics, logs and events, and returns
 // its hash.
 func (s *Server) AddDetailed(r puppetdb.Report, d puppetdb.Detail) string {
-	out := row{
+	out := reportRow(r, d)
+	if r.Hash == "" {
+		out["hash"] = identity(out)
+	}
+	s.locked(func() { s.data.addReport(out) })
+	return out["hash"].(string)
+}
+
+// reportRow is a report with all columns.
+func reportRow(r puppetdb.Report, d puppetdb.Detail) row {
+	return row{
 		"hash": r.Hash, "certname": r.Certname, "environment": orNull(r.Environment), "status": orNull(r.Status),
 		"noop": r.Noop, "noop_pending": nil, "cached_catalog_status": orNull(r.CachedCatalogStatus),
 		"catalog_uuid": orNull(r.CatalogUUID), "code_id": orNull(r.CodeID), "configuration_version": r.ConfigurationVersion,
@@ -145,11 +151,6 @@ func (s *Server) AddDetailed(r puppetdb.Report, d puppetdb.Detail) string {
 		"corrective_change": nil, "type": "agent",
 		"metrics": expanded(d.Metrics), "logs": expanded(d.Logs), "resource_events": expanded(d.Events),
 	}
-	if r.Hash == "" {
-		out["hash"] = identity(out)
-	}
-	s.locked(func() { s.data.addReport(out) })
-	return out["hash"].(string)
 }
 
 // expanded writes a sub-entity: null where there is nothing.

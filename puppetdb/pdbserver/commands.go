@@ -1,4 +1,4 @@
-package puppetdbtest
+package pdbserver
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package puppetdbtest
+package pdbserver
 
 import (
 	"context"
@@ -75,3 +75,10 @@ func (f Fault) write(w http.ResponseWriter, body []byte) {
 	}
 	w.Write(append(body, f.Garbage...))
 }
+
+// ServeWith answers one request with a fault.
+func (s *Server) ServeWith(f Fault, w http.ResponseWriter, r *http.Request) {
+	s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), faultKey{}, f)))
+}
+
+type faultKey struct{}
