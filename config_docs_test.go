@@ -36,7 +36,7 @@ func keysOf(t reflect.Type, at string) []string {
 			return keysOf(t.Elem(), at+"[]")
 		}
 	case reflect.Struct:
-		if (t.PkgPath() == timeintervalPkg && !isInterval(t)) || t.PkgPath() == "time" || t.Name() == "Amount" {
+		if (t.PkgPath() == timeintervalPkg && !isInterval(t)) || t.PkgPath() == "time" || t.Name() == "Amount" || t.Name() == "Moment" {
 			break
 		}
 		return fieldsOf(t, at)

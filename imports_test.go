@@ -27,6 +27,7 @@ var layers = []struct {
 	{"analyzer/sli", nil},
 	{"gate/flags", nil},
 	{"gate/schedule", nil},
+	{"segments/compose", []string{"segments", "segments/selector"}},
 	{"internal/store", nil},
 
 	// The domain.
@@ -42,7 +43,8 @@ var layers = []struct {
 	{"internal/enc", []string{"segments", "gate/flags"}},
 	{"internal/enc/edge", []string{"segments", "gate/flags", "internal/enc", "internal/enc/lookup", "internal/store"}},
 	{"internal/tree", []string{"analyzer", "gate", "gate/flags", "segments", "internal/store", "internal/enc", "internal/enc/edge"}},
-	{"internal/config", []string{"analyzer", "analyzer/sli", "gate/schedule", "segments/selector"}},
+	{"internal/config", []string{"analyzer", "analyzer/sli", "gate", "gate/schedule", "segments/selector", "segments/compose", "internal/ical"}},
+	{"internal/ical", []string{"gate/schedule"}},
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
 	{"deploy/...", nil},

@@ -68,6 +68,9 @@ func (s *stepper) freezeGate() Gate {
 	if s.w.Stops.Frozen() {
 		return closed("freeze", "flags/freeze", "everything is frozen (%s); it ends with an explicit false", commentOr(s.w, "freeze", s.w.Stops.Freeze.Value))
 	}
+	if g, frozen := s.calendarFreeze(); frozen {
+		return g
+	}
 	return opened("freeze", "nothing is frozen")
 }
 
@@ -145,7 +148,7 @@ func (s *stepper) approvalGate(i int) Gate {
 
 func (s *stepper) windowGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
-	o, err := schedule.Open(stage.Windows, s.r.Spec.Windows, s.w.Now)
+	o, err := stage.Open(s.r.Spec.Windows, s.w.Now)
 	switch {
 	case err != nil:
 		return closed("window", "schedule", "%v", err)
@@ -228,13 +231,16 @@ func unresolved(v *analyzer.Verdict) string {
 }
 
 func (s *stepper) coverageGate() Gate {
-	c, p := s.r.Verdict.Counts, s.r.Spec.Policy
+	c, p := s.r.Verdict.Counts, s.r.Spec.PolicyOf(s.state.Current())
 	want := p.Coverage
 	if c.Live == 0 {
 		return closed("coverage", "analyzer", "no live admitted node: %s", s.r.Verdict.Reason)
 	}
 	if share := float64(c.Exposed) / float64(c.Live); share < want {
 		return closed("coverage", "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
+	}
+	if why := s.tooFew(); why != "" {
+		return closed("coverage", "schedule", "%s", why)
 	}
 	return opened("coverage", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }

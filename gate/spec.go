@@ -16,13 +16,27 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// Segment is a named part of the fleet: exactly one of Selector, PQL and Certnames, optionally cut to a share.
+// Segment is a named part of the fleet: exactly one of Selector, PQL, Certnames, AnyOf, AllOf and Not, optionally cut to a
+// share. Certnames may be globs; AnyOf, AllOf and Not name other segments.
 type Segment struct {
-	Selector  string            `json:"selector,omitempty"`
-	PQL       string            `json:"pql,omitempty"`
-	Certnames []string          `json:"certnames,omitempty"`
-	Percent   *schedule.Percent `json:"percent,omitempty"`
+	Selector   string            `json:"selector,omitempty"`
+	PQL        string            `json:"pql,omitempty"`
+	Certnames  []string          `json:"certnames,omitempty"`
+	AnyOf      []string          `json:"any_of,omitempty"`
+	AllOf      []string          `json:"all_of,omitempty"`
+	Not        string            `json:"not,omitempty"`
+	Membership string            `json:"membership,omitempty"`
+	Percent    *schedule.Percent `json:"percent,omitempty"`
 }
+
+// When a segment is resolved. In either case a node that a stage has admitted stays in it.
+const (
+	Live     = "live"     // when a stage that names it begins; "" means this
+	Snapshot = "snapshot" // once, when the rollout begins
+)
+
+// Policies are analysis policies by name.
+type Policies map[string]analyzer.Policy
 
 // Spec is a rollout as it was started: one change, one schedule, one analysis policy. It is frozen then.
 type Spec struct {
@@ -35,6 +49,7 @@ type Spec struct {
 	Salt       string                     `json:"salt"`
 	Schedule   schedule.Schedule          `json:"schedule"`
 	Policy     analyzer.Policy            `json:"policy"`
+	Policies   Policies                   `json:"policies,omitempty"` // of the stages that name one
 	Segments   map[string]Segment         `json:"segments,omitempty"`
 	Windows    map[string]schedule.Window `json:"windows,omitempty"`
 	By         string                     `json:"by"`
@@ -76,6 +91,10 @@ func (s *Spec) Validate() error {
 		for _, w := range stage.Windows {
 			_, ok := s.Windows[w]
 			add(ok, "schedule.stages[%d].windows: %q is not a window", i, w)
+		}
+		if p, ok := s.Policies[stage.Policy]; stage.Policy != "" {
+			add(ok, "schedule.stages[%d].policy: %q is not a policy", i, stage.Policy)
+			add(!ok || p.Validate() == nil, "schedule.stages[%d].policy: %q is not valid", i, stage.Policy)
 		}
 	}
 	last := s.Schedule.Stages[len(s.Schedule.Stages)-1]

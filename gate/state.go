@@ -56,6 +56,8 @@ type State struct {
 	Admissions []Admission `json:"admissions,omitempty"`
 	// Code is the identity of baseline and candidate, frozen when the first stage was admitted.
 	Code map[string]string `json:"code,omitempty"`
+	// Snapshots are the sets of the segments that were resolved when the rollout began.
+	Snapshots map[string]SetRef `json:"snapshots,omitempty"`
 	// DelaySeen is when the leader first saw the delay flag that stands now.
 	DelaySeen *DelaySeen `json:"delay_seen,omitempty"`
 	// Denied stages, until an approval; Approvals by stage, as they were first seen.

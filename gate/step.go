@@ -128,7 +128,7 @@ func (s *stepper) open(gates ...Gate) bool {
 }
 
 func (s *stepper) begin() {
-	s.state.Code = s.codeNow()
+	s.state.Code, s.state.Snapshots = s.codeNow(), s.r.Snapshots
 	s.phase(Running, "")
 	s.event(EventStarted, -1, s.r.Spec.By, s.r.Spec.Reason)
 	s.admit(0, s.r.Next)
@@ -196,23 +196,9 @@ func thin(all []Admission) []Admission {
 	return out
 }
 
-// target is the threshold at which a stage is complete: a share of positions, at least one node of a segment
-// that holds any, and never into the holdback.
+// target is the threshold at which a stage is complete.
 func (s *stepper) target(stage schedule.Stage, p Population) segments.Threshold {
-	if len(p.Positions) == 0 {
-		return segments.None
-	}
-	var t segments.Threshold
-	if stage.Nodes > 0 {
-		t = segments.Above(p.Positions[min(stage.Nodes, len(p.Positions))-1])
-	} else {
-		t = segments.Higher(segments.FromShare(uint64(stage.Percent)), segments.Above(p.Positions[0]))
-	}
-	held := s.r.Spec.Schedule.HoldbackFor(s.trackNodes())
-	if held == 0 {
-		return t
-	}
-	return segments.Lower(t, segments.FromShare(uint64(schedule.Hundred-held)))
+	return Target(s.r.Spec.Schedule, stage, p.Positions, s.trackNodes())
 }
 
 func (s *stepper) trackNodes() int {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -22,6 +23,7 @@ type World struct {
 	Edges    []Edge
 	EdgeRule EdgeRule
 	Sources  analyzer.Sources
+	Freezes  []schedule.Freeze // of the site's calendar
 	// Halt keeps everything as it is, back-outs excepted; a sentence, such as why the store looks restored.
 	Halt string
 	// Sets gives the counts of all sets that a population or a state names.
@@ -36,6 +38,8 @@ type Rollout struct {
 	Verdict analyzer.Verdict
 	// Current and Next are the populations of the current stage and of the one after it.
 	Current, Next Population
+	// Snapshots are the segments that are resolved once, when the rollout begins; nil after that.
+	Snapshots map[string]SetRef
 	// Held names holds that match nodes which the next move would admit.
 	Held []Hold
 }

@@ -21,7 +21,7 @@ var DefaultInFlight = Amount{Nodes: 10, Percent: 2 * Hundred / 100}
 // SetDefaults fills in what the author left out. given says whether a key was
 // written, so that an explicit zero stays zero and is refused by Validate.
 func (s *Stage) SetDefaults(given func(key string) bool) {
-	if !given("nodes") && !given("percent") {
+	if !given("nodes") && !given("percent") && !s.grows() {
 		s.Percent = Hundred
 	}
 	if !given("pass") {

@@ -6,6 +6,7 @@ package schedule
 import (
 	"time"
 
+	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/common/model"
 )
 
@@ -73,10 +74,23 @@ type Stage struct {
 	// Windows are names of windows; the stage moves only while at least one
 	// of them contains the present. Empty means at any time.
 	Windows []string `yaml:"windows,omitempty" json:"windows,omitempty"`
+	// TimeZone is where the clock hangs for those windows that name no zone.
+	TimeZone *timeinterval.Location `yaml:"time_zone,omitempty" json:"time_zone,omitempty"`
+	// Policy is the name of the analysis policy of the stage, "" is the rollout's.
+	Policy string `yaml:"policy,omitempty" json:"policy,omitempty"`
+	// Coverage is the share of live admitted nodes that must be exposed; nil is the policy's.
+	Coverage *Percent `yaml:"coverage,omitempty" json:"coverage,omitempty"`
+	// MinNodes is how many nodes must be exposed, in all stages so far, before the stage can end.
+	MinNodes int `yaml:"min_nodes,omitempty" json:"min_nodes,omitempty"`
 	// Pass is the grade needed to leave the stage: PassClean or PassCertified.
 	Pass string `yaml:"pass,omitempty" json:"pass,omitempty"`
 	// Deadline bounds the time from the start of the stage to its end.
 	Deadline Deadline `yaml:"deadline,omitempty" json:"deadline"`
+
+	// Template makes several stages of one; Expand leaves none of it.
+	Template `yaml:",inline" json:"-"`
+	// Written is the path at which an expanded stage was written.
+	Written string `yaml:"-" json:"-"`
 }
 
 // Ramp keeps the number of nodes that are admitted and not yet exposed at or

@@ -20,6 +20,9 @@ const (
 type Names struct {
 	Segments []string
 	Windows  []string
+	Policies []string
+	// Zoneless are the windows that need the zone of a stage.
+	Zoneless []string
 }
 
 // Validate returns everything that makes the schedule impossible, joined, each
@@ -42,8 +45,8 @@ func (s Schedule) Validate(path string, known Names) error {
 	}
 	f.oneOf(path+".supersede", s.Supersede, SupersedeQueue, SupersedeTrain, SupersedeReplace)
 	for i, stage := range s.Stages {
-		stage.validate(&f, stagePath(path, i), known)
-		s.validateGrade(&f, stagePath(path, i), stage)
+		stage.validate(&f, s.at(path, i), known)
+		s.validateGrade(&f, s.at(path, i), stage)
 	}
 	s.validateNames(&f, path)
 	s.validateOrder(&f, path)
@@ -55,7 +58,7 @@ func (s Schedule) validateNames(f *fields, path string) {
 	first := map[string]int{}
 	for i, stage := range s.Stages {
 		if earlier, taken := first[stage.Name]; taken {
-			f.add(stagePath(path, i)+".name", "stage %q is already stages[%d]", stage.Name, earlier)
+			f.add(s.at(path, i)+".name", "stage %q is already %s", stage.Name, s.label(earlier))
 			continue
 		}
 		first[stage.Name] = i
@@ -102,6 +105,19 @@ func (s Stage) validate(f *fields, path string, known Names) {
 		if !slices.Contains(known.Windows, window) {
 			f.add(fmt.Sprintf("%s.windows[%d]", path, i), "window %q is not known", window)
 		}
+		if s.TimeZone == nil && slices.Contains(known.Zoneless, window) {
+			f.add(fmt.Sprintf("%s.windows[%d]", path, i), "window %q has no zone: give the stage a time_zone, or the window", window)
+		}
+	}
+	validateZone(f, path+".time_zone", s.TimeZone)
+	if s.Policy != "" && !slices.Contains(known.Policies, s.Policy) {
+		f.add(path+".policy", "policy %q is not known", s.Policy)
+	}
+	if s.Coverage != nil && (*s.Coverage == 0 || *s.Coverage > Hundred) {
+		f.add(path+".coverage", "expected more than 0%% and at most 100%%, got %s", *s.Coverage)
+	}
+	if s.MinNodes < 0 {
+		f.add(path+".min_nodes", "expected 0 or more, got %d", s.MinNodes)
 	}
 	s.validateSize(f, path)
 	s.Ramp.validate(f, path+".ramp")
@@ -161,3 +177,19 @@ func (f *fields) oneOf(path, got string, allowed ...string) {
 }
 
 func stagePath(path string, i int) string { return fmt.Sprintf("%s.stages[%d]", path, i) }
+
+// at is where stage i was written.
+func (s Schedule) at(path string, i int) string {
+	if s.Stages[i].Written != "" {
+		return s.Stages[i].Written
+	}
+	return stagePath(path, i)
+}
+
+// label names stage i in a sentence about another one.
+func (s Schedule) label(i int) string {
+	if s.Stages[i].Written != "" {
+		return fmt.Sprintf("stage %q", s.Stages[i].Name)
+	}
+	return fmt.Sprintf("stages[%d]", i)
+}

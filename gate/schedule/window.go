@@ -72,3 +72,21 @@ func unlimited(i timeinterval.TimeInterval) bool {
 func written(i timeinterval.TimeInterval) bool {
 	return !unlimited(i) || i.Location != nil
 }
+
+// Zoned says whether every interval of the window has a zone.
+func (w Window) Zoned() bool {
+	for _, interval := range w.all() {
+		if w.zone(interval) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// In returns the window with a zone for the intervals that have none.
+func (w Window) In(zone *timeinterval.Location) Window {
+	if w.TimeZone == nil {
+		w.TimeZone = zone
+	}
+	return w
+}

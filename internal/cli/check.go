@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/common/version"
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ func checkCommand() *cobra.Command {
 	}
 	c.AddCommand(&cobra.Command{
 		Use: "config FILE...", Short: "Check configurations of sluiced", Args: args(cobra.MinimumNArgs(1)),
-		Long:    `check config reads every file as sluiced would, and exits 1 if one is wrong.`,
+		Long: `check config reads every file as sluiced would, and exits 1 if one is wrong. Warnings are about
+schedules that are in order and seldom meant.`,
 		Example: `  sluice check config /etc/sluice/sluiced.yml`,
 		RunE: func(c *cobra.Command, files []string) error {
 			failed := 0
@@ -35,6 +37,9 @@ func checkCommand() *cobra.Command {
 					continue
 				}
 				fmt.Fprintf(c.OutOrStdout(), "SUCCESS\nFound:\n%s", conf.Summary())
+				for _, w := range conf.Lint(time.Now()) {
+					fmt.Fprintf(c.OutOrStdout(), "WARNING: %s: %s\n", w.Path, w.Text)
+				}
 			}
 			if failed > 0 {
 				return exit(ExitError)

@@ -25,11 +25,13 @@ type Config struct {
 	Tracks map[string]Track `yaml:"tracks"`
 	// Segments, Windows, Schedules and Policies by name, see
 	// schedule.ValidName. There is always a policy called "default".
-	Segments  map[string]Segment           `yaml:"segments,omitempty"`
-	Windows   map[string]schedule.Window   `yaml:"windows,omitempty"`
-	Schedules map[string]schedule.Schedule `yaml:"schedules"`
-	Policies  map[string]analyzer.Policy   `yaml:"policies,omitempty"`
-	Edges     Edges                        `yaml:"edges"`
+	Segments map[string]Segment `yaml:"segments,omitempty"`
+	// Freezes by name hold every rollout; they are not frozen with one.
+	Freezes   map[string]schedule.FreezeRule `yaml:"freezes,omitempty"`
+	Windows   map[string]schedule.Window     `yaml:"windows,omitempty"`
+	Schedules map[string]schedule.Schedule   `yaml:"schedules"`
+	Policies  map[string]analyzer.Policy     `yaml:"policies,omitempty"`
+	Edges     Edges                          `yaml:"edges"`
 	// Grafana is nil where no annotations are wanted.
 	Grafana    *Grafana   `yaml:"grafana,omitempty"`
 	Webhooks   []Webhook  `yaml:"webhooks,omitempty"`
@@ -101,12 +103,19 @@ type ENC struct {
 // Track is a line of environments that succeed each other.
 type Track struct{}
 
-// Segment is a named part of the fleet. Exactly one of Selector, PQL and
-// Certnames is set.
+// Segment is a named part of the fleet. Exactly one of Selector, PQL,
+// Certnames, AnyOf, AllOf and Not is set.
 type Segment struct {
-	Selector  string   `yaml:"selector,omitempty"`
-	PQL       string   `yaml:"pql,omitempty"`
+	Selector string `yaml:"selector,omitempty"`
+	PQL      string `yaml:"pql,omitempty"`
+	// Certnames are certnames and globs such as "web*.example.com".
 	Certnames []string `yaml:"certnames,omitempty"`
+	// AnyOf, AllOf and Not are names of segments.
+	AnyOf []string `yaml:"any_of,omitempty"`
+	AllOf []string `yaml:"all_of,omitempty"`
+	Not   string   `yaml:"not,omitempty"`
+	// Membership is gate.Live (default) or gate.Snapshot.
+	Membership string `yaml:"membership,omitempty"`
 	// Percent cuts the segment to a part of itself; nil is all of it.
 	Percent *schedule.Percent `yaml:"percent,omitempty"`
 }

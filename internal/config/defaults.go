@@ -2,11 +2,13 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
 
 	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/schedule"
 )
 
 // DefaultPolicyName is the policy that exists without being configured.
@@ -92,6 +94,23 @@ func (c *Controller) SetDefaults(given func(key string) bool) {
 }
 
 func (s *Segment) setShorthand(text string) { s.Selector = text }
+
+// usePresets defines the windows that stages name and only sluice knows.
+func (c *Config) usePresets() {
+	for name, window := range schedule.Presets() {
+		if _, own := c.Windows[name]; own {
+			continue
+		}
+		for _, s := range c.Schedules {
+			if slices.ContainsFunc(s.Stages, func(stage schedule.Stage) bool { return slices.Contains(stage.Windows, name) }) {
+				if c.Windows == nil {
+					c.Windows = map[string]schedule.Window{}
+				}
+				c.Windows[name] = window
+			}
+		}
+	}
+}
 
 func fill[T any](given func(key string) bool, key string, target *T, value T) {
 	if !given(key) {

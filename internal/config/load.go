@@ -57,6 +57,12 @@ func (c *Config) resolve(dir string) {
 	if c.Grafana != nil {
 		files = append(files, &c.Grafana.TokenFile)
 	}
+	for name, freeze := range c.Freezes {
+		if freeze.ICal != "" && !filepath.IsAbs(freeze.ICal) {
+			freeze.ICal = filepath.Join(dir, freeze.ICal)
+			c.Freezes[name] = freeze
+		}
+	}
 	for i := range c.Webhooks {
 		files = append(files, &c.Webhooks[i].TokenFile)
 	}

@@ -40,6 +40,7 @@ func (c Config) Summary() string {
 	}
 	found("track", sortedKeys(c.Tracks), "")
 	found("segment", sortedKeys(c.Segments), "")
+	found("freeze", sortedKeys(c.Freezes), "")
 	found("window", sortedKeys(c.Windows), "")
 	found("schedule", sortedKeys(c.Schedules), fmt.Sprintf(" (%s)", plural(stages, "stage")))
 	found("policy", sortedKeys(c.Policies), fmt.Sprintf(" (%s)", plural(slis, "SLI")))

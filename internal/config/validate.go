@@ -19,6 +19,8 @@ type validator struct {
 	decoder  *decoder
 	config   *Config
 	problems Problems
+	made     map[string]string // segments that templates made, with the path of the template
+	broken   map[string]bool   // schedules whose templates make nothing
 }
 
 // add notes a problem at the line of the nearest key that was written. What
@@ -75,11 +77,10 @@ func (v *validator) validate() {
 	}
 	v.enc()
 	v.tracks()
+	v.expand()
 	v.segments()
-	for _, name := range sortedKeys(c.Windows) {
-		v.name("windows", name)
-		v.addAll("", c.Windows[name].Validate(join("windows", quoteKey(name))))
-	}
+	v.windows()
+	v.freezes()
 	v.schedules()
 	v.policies()
 	v.edges()

@@ -3,11 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
 	"github.com/openinfrastructure/sluice/analyzer/sli"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments/compose"
 	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
@@ -37,13 +39,19 @@ func (v *validator) segments() {
 		path := join("segments", quoteKey(name))
 		segment := v.config.Segments[name]
 		given := 0
-		for _, key := range []string{"selector", "pql", "certnames"} {
+		if template, made := v.made[name]; made {
+			if segment.Selector != "" {
+				v.selector(template, segment.Selector)
+			}
+			continue
+		}
+		for _, key := range []string{"selector", "pql", "certnames", "any_of", "all_of", "not"} {
 			if v.given(join(path, key)) || key == "selector" && segment.Selector != "" {
 				given++
 			}
 		}
 		if given != 1 {
-			v.add(path, "expected exactly one of selector, pql and certnames, got %d of them", given)
+			v.add(path, "expected exactly one of selector, pql, certnames, any_of, all_of and not, got %d of them", given)
 			continue
 		}
 		v.segment(path, segment)
@@ -58,6 +66,8 @@ func (v *validator) segment(path string, s Segment) {
 		}
 	case v.given(path + ".certnames"):
 		v.certnames(path+".certnames", s.Certnames)
+	case s.Selector == "" && (v.given(path+".any_of") || v.given(path+".all_of") || v.given(path+".not")):
+		v.references(path, s)
 	default:
 		if v.given(path + ".selector") {
 			v.selector(path+".selector", s.Selector)
@@ -65,6 +75,7 @@ func (v *validator) segment(path string, s Segment) {
 			v.selector(path, s.Selector)
 		}
 	}
+	v.membership(path, s)
 	if s.Percent != nil && *s.Percent == 0 {
 		v.add(path+".percent", "is 0%%, which is nobody")
 	}
@@ -90,16 +101,26 @@ func (v *validator) selector(path, text string) {
 // in a path.
 var certname = regexp.MustCompile(`\A[a-z0-9][a-z0-9._-]*\z`)
 
-func (v *validator) certnames(path string, names []string) {
+// glob is what may stand for certnames: *, ? and [a-z].
+var glob = regexp.MustCompile(`\A[a-z0-9*?[][a-z0-9._*?^[\]-]*\z`)
+
+func (v *validator) certnames(at string, names []string) {
 	if len(names) == 0 {
-		v.add(path, "expected at least one certname")
+		v.add(at, "expected at least one certname")
 	}
 	first := map[string]int{}
 	for i, name := range names {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if !certname.MatchString(name) {
-			v.add(at, "expected a certname in lower case, got %q", name)
+		at := fmt.Sprintf("%s[%d]", at, i)
+		pattern := certname
+		if compose.IsGlob(name) {
+			pattern = glob
+		}
+		if !pattern.MatchString(name) {
+			v.add(at, "expected a certname in lower case, or a glob such as web*.example.com, got %q", name)
 			continue
+		}
+		if _, err := path.Match(name, ""); err != nil {
+			v.add(at, "%q is no glob: a bracket is not closed", name)
 		}
 		if index, twice := first[name]; twice {
 			v.add(at, "%q is already certnames[%d]", name, index)
@@ -110,13 +131,21 @@ func (v *validator) certnames(path string, names []string) {
 }
 
 func (v *validator) schedules() {
-	known := schedule.Names{Segments: sortedKeys(v.config.Segments), Windows: sortedKeys(v.config.Windows)}
+	known := schedule.Names{Segments: sortedKeys(v.config.Segments), Windows: sortedKeys(v.config.Windows), Policies: sortedKeys(v.config.Policies)}
+	for _, name := range known.Windows {
+		if !v.config.Windows[name].Zoned() {
+			known.Zoneless = append(known.Zoneless, name)
+		}
+	}
 	if len(v.config.Schedules) == 0 {
 		v.add("schedules", "expected at least one schedule")
 	}
 	for _, name := range sortedKeys(v.config.Schedules) {
 		v.name("schedules", name)
 		path := join("schedules", quoteKey(name))
+		if v.broken[name] {
+			continue
+		}
 		v.addAll("", v.config.Schedules[name].Validate(path, known))
 		for i := range v.config.Schedules[name].Stages {
 			stage := fmt.Sprintf("%s.stages[%d]", path, i)

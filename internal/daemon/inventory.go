@@ -2,11 +2,9 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments"
@@ -105,35 +103,6 @@ func (inv *inventory) newcomers(environments []string, hasENC bool, member func(
 		}
 	}
 	return out
-}
-
-// resolve gives the members of a segment among the nodes of a track. A segment cut to a share keeps the nodes
-// whose position, salted with the segment's name, is below it.
-func resolve(ctx context.Context, pdb *puppetdb.Client, name string, s gate.Segment, nodes []*node) ([]*node, error) {
-	var in func(*node) bool
-	switch {
-	case s.Selector != "":
-		sel, err := selector.Parse(s.Selector)
-		if err != nil {
-			return nil, fmt.Errorf("segment %s: %w", name, err)
-		}
-		in = func(n *node) bool { return sel.Matches(n.attributes()) }
-	case s.PQL != "":
-		found := map[string]bool{}
-		if err := pdb.PQL(ctx, s.PQL, func(certname string) error { found[certname] = true; return nil }); err != nil {
-			return nil, fmt.Errorf("segment %s: %w", name, err)
-		}
-		in = func(n *node) bool { return found[n.certname] }
-	default:
-		in = func(n *node) bool { return slices.Contains(s.Certnames, n.certname) }
-	}
-	var out []*node
-	for _, n := range nodes {
-		if in(n) && (s.Percent == nil || segments.FromShare(uint64(*s.Percent)).Admits(segments.Position("segment:"+name, n.certname))) {
-			out = append(out, n)
-		}
-	}
-	return out, nil
 }
 
 // environmentsOf lists the environments that nodes of a track report: its name, its baseline, its candidates.

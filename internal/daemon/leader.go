@@ -35,6 +35,7 @@ type leader struct {
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
 	conflicts    int             // looks in a row that somebody else's write came between
+	freezes      freezes
 	lastError    string
 	told         bool // the store has lastError
 }
@@ -140,7 +141,7 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 	snap := c.snap
 	w := gate.World{
 		Now: c.now, Document: snap.Document, Flags: c.reading, Stops: c.latched, Holds: snap.Holds, Sets: map[string]int{},
-		Sources: l.collector.sources(c.now), Halt: c.halt,
+		Sources: l.collector.sources(c.now), Halt: c.halt, Freezes: l.freezes.read(l.site.cfg.Freezes, c.now),
 		EdgeRule: gate.EdgeRule{Live: time.Duration(l.site.cfg.Edges.Live), MaxAge: time.Duration(l.site.cfg.Edges.MaxAge), AllowUnpinned: l.site.cfg.Edges.AllowUnpinned},
 	}
 	for _, e := range snap.Edges {
@@ -242,6 +243,11 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 			w.Sets[s.Set] = set.Count
 		}
 	}
+	for _, ref := range r.State.Snapshots {
+		if _, err := l.sets.get(ctx, ref.Digest, ref.Count); err != nil {
+			return out, err
+		}
+	}
 	if inv == nil {
 		out.Current.Err, out.Next.Err = "the inventory has not been read yet", "the inventory has not been read yet"
 		return out, nil
@@ -255,11 +261,18 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 	if i+1 < len(r.Spec.Schedule.Stages) {
 		out.Next = l.next(ctx, r, f, member, w)
 	}
+	if i < 0 {
+		var err error
+		if out.Snapshots, err = l.snapshots(ctx, r, f); err != nil {
+			out.Next.Err = err.Error()
+		}
+	}
 	out.Held = l.held(c.snap.Holds, r, f, member, c.now)
 	if r.State.Phase.Active() {
 		e := l.evidence(r, c.snap.Rollouts, f, t.Baseline, member, c.now)
-		l.slis(ctx, r.Spec.Policy, &e)
-		out.Verdict = analyzer.Judge(r.Spec.Policy, e)
+		policy := r.Spec.PolicyOf(i)
+		l.slis(ctx, policy, &e)
+		out.Verdict = analyzer.Judge(policy, e)
 		c.evidence[r.Spec.Name] = e
 	}
 	return out, nil
@@ -280,12 +293,7 @@ func (l *leader) current(r *tree.Rollout, f *fleet, member func(set, print strin
 	set := r.State.Stages[i].Set
 	in := f.nodes
 	if set != "" {
-		in = nil
-		for _, n := range f.nodes {
-			if member(set, n.fingerprint) {
-				in = append(in, n)
-			}
-		}
+		in = f.in(set, member)
 	}
 	return f.population(set, in, &r.State, i, member)
 }
@@ -295,19 +303,12 @@ func (l *leader) next(ctx context.Context, r *tree.Rollout, f *fleet, member fun
 	i := r.State.Current() + 1
 	name := r.Spec.Schedule.Stages[i].Segment
 	in, set := f.nodes, segments.Set{}
-	if name != "" {
+	if ref, taken := r.State.Snapshots[name]; taken && name != "" {
+		in, set.Digest = f.in(ref.Digest, member), ref.Digest
+		w.Sets[ref.Digest] = ref.Count
+	} else if name != "" {
 		var err error
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		if in, err = resolve(ctx, l.site.pdb, name, r.Spec.Segments[name], f.nodes); err != nil {
-			return gate.Population{Err: err.Error()}
-		}
-		certnames := make([]string, len(in))
-		for k, n := range in {
-			certnames[k] = n.certname
-		}
-		set = segments.NewSet(certnames)
-		if err := l.putSet(ctx, set); err != nil {
+		if in, set, err = l.publishSegment(ctx, r, f, name); err != nil {
 			return gate.Population{Err: err.Error()}
 		}
 		w.Sets[set.Digest] = set.Count

@@ -143,7 +143,7 @@ func freeze(cfg *config.Config, name string, r tree.Request, baseline string, no
 		return gate.Spec{}, errors.New("the request says nothing to start")
 	}
 	spec := gate.Spec{Name: name, Track: start.Track, Candidate: start.Environment, Baseline: baseline, Parameters: start.Parameters,
-		Change: start.Change, Salt: name, By: r.By, Reason: r.Reason, Created: now, Segments: map[string]gate.Segment{}, Windows: cfg.Windows}
+		Change: start.Change, Salt: name, By: r.By, Reason: r.Reason, Created: now, Segments: map[string]gate.Segment{}}
 	sched, ok := cfg.Schedules[start.Schedule]
 	if !ok {
 		return spec, fmt.Errorf("schedule %q is not in the configuration", start.Schedule)
@@ -153,12 +153,8 @@ func freeze(cfg *config.Config, name string, r tree.Request, baseline string, no
 		return spec, fmt.Errorf("policy %q is not in the configuration", start.Policy)
 	}
 	spec.Schedule, spec.Policy = sched, policy
-	for _, stage := range sched.Stages {
-		if s, ok := cfg.Segments[stage.Segment]; ok {
-			spec.Segments[stage.Segment] = gate.Segment{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, Percent: s.Percent}
-		}
-	}
-	return spec, spec.Validate()
+	spec.Segments, spec.Windows, spec.Policies = cfg.SegmentsOf(sched), cfg.WindowsOf(sched), cfg.PoliciesOf(sched)
+	return spec, errors.Join(spec.Validate(), sched.NeverOpens("schedule", spec.Windows, now))
 }
 
 func hostname() string {

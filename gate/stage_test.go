@@ -1,0 +1,59 @@
+package gate
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+func closedBy(d Decision, name string) string {
+	var out []string
+	for _, g := range d.Gates[name] {
+		if !g.Open {
+			out = append(out, g.Name+": "+g.Reason)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// A stage that asks for more nodes than it has cannot end; its own coverage and policy count before the rollout's.
+func TestStageTerms(t *testing.T) {
+	s := newSite(t, 8)
+	s.w.Rollouts[0].Spec.Schedule.Stages[0].MinNodes = 2
+	s.run(2 * time.Hour)
+	if n, why := len(s.state("ntp").Stages), closedBy(s.look(), "ntp"); n != 1 || !strings.Contains(why, "coverage: 1 nodes have run the change, stage canary needs 2 at least") {
+		t.Errorf("%d stages: %s", n, why)
+	}
+	s.w.Rollouts[0].Spec.Schedule.Stages[0].MinNodes = 1
+	s.run(30 * time.Minute)
+	if n := len(s.state("ntp").Stages); n < 2 {
+		t.Errorf("%d stages", n)
+	}
+	strict, half := analyzer.DefaultPolicy(), schedule.Hundred/2
+	strict.Runs = 7
+	spec := Spec{Policy: analyzer.DefaultPolicy(), Policies: Policies{"strict": strict}, Schedule: schedule.Schedule{Stages: []schedule.Stage{{Policy: "strict"}, {Coverage: &half}}}}
+	if a, b := spec.PolicyOf(0), spec.PolicyOf(1); a.Runs != 7 || a.Coverage != .95 || b.Runs != 2 || b.Coverage != .5 {
+		t.Errorf("%+v, %+v", a, b)
+	}
+}
+
+// No calendar freeze lets anything forward, and none keeps a back-out.
+func TestCalendarFreezeHolds(t *testing.T) {
+	s := newSite(t, 8)
+	s.w.Freezes = []schedule.Freeze{{Name: "x", Err: "gone"}}
+	s.run(time.Hour)
+	if s.state("ntp").Phase != Waiting {
+		t.Error("a rollout began beside a freeze that cannot be read")
+	}
+	s.w.Freezes = nil
+	s.run(5 * time.Minute)
+	s.w.Freezes = []schedule.Freeze{{Name: "x", Spans: []schedule.Span{{From: s.w.Now, To: s.w.Now.Add(time.Hour)}}}}
+	s.tree["ntp/backout"] = "true"
+	s.run(2 * time.Minute)
+	if s.state("ntp").Phase != BackedOut {
+		t.Error("a freeze kept a back-out")
+	}
+}

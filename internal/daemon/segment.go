@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/puppetdb"
+	"github.com/openinfrastructure/sluice/segments"
+	"github.com/openinfrastructure/sluice/segments/compose"
+)
+
+// resolve gives the members of a segment among the nodes of a track. A segment cut to a share keeps the nodes
+// whose position, salted with the segment's name, is below it.
+func resolve(ctx context.Context, pdb *puppetdb.Client, name string, all map[string]gate.Segment, nodes []*node) ([]*node, error) {
+	in, err := compose.Compile(definitions(all), name, func(pql string) (compose.Members, error) {
+		found := compose.Members{}
+		return found, pdb.PQL(ctx, pql, func(certname string) error { found[certname] = true; return nil })
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []*node
+	for _, n := range nodes {
+		if in(n.certname, n.attributes()) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// definitions gives the segments of a rollout for compose.Compile.
+func definitions(all map[string]gate.Segment) map[string]compose.Definition {
+	out := make(map[string]compose.Definition, len(all))
+	for name, s := range all {
+		d := compose.Definition{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, AnyOf: s.AnyOf, AllOf: s.AllOf, Not: s.Not}
+		if s.Percent != nil {
+			parts := uint64(*s.Percent)
+			d.Parts = &parts
+		}
+		out[name] = d
+	}
+	return out
+}
+
+// publishSegment resolves a segment now and publishes it as a set.
+func (l *leader) publishSegment(ctx context.Context, r *tree.Rollout, f *fleet, name string) ([]*node, segments.Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	in, err := resolve(ctx, l.site.pdb, name, r.Spec.Segments, f.nodes)
+	if err != nil {
+		return nil, segments.Set{}, err
+	}
+	certnames := make([]string, len(in))
+	for k, n := range in {
+		certnames[k] = n.certname
+	}
+	set := segments.NewSet(certnames)
+	return in, set, l.putSet(ctx, set)
+}
+
+// snapshots resolves the segments whose members are those of the rollout's beginning.
+func (l *leader) snapshots(ctx context.Context, r *tree.Rollout, f *fleet) (map[string]gate.SetRef, error) {
+	out := map[string]gate.SetRef{}
+	for _, stage := range r.Spec.Schedule.Stages {
+		name := stage.Segment
+		if _, done := out[name]; done || r.Spec.Segments[name].Membership != gate.Snapshot {
+			continue
+		}
+		_, set, err := l.publishSegment(ctx, r, f, name)
+		if err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
+		}
+		out[name] = gate.SetRef{Digest: set.Digest, Count: set.Count}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// in gives the nodes that are members of a set.
+func (f *fleet) in(set string, member func(set, print string) bool) []*node {
+	var out []*node
+	for _, n := range f.nodes {
+		if member(set, n.fingerprint) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
