@@ -181,6 +181,7 @@ func t0() time.Time { return time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC) }
 func TestLint(t *testing.T) {
 	over := parseWindow(t, `{time_zone: UTC, years: ["2020:2025"]}`)
 	s := Schedule{Stages: []Stage{
+		{Name: "first", Segment: "y", Percent: Hundred, Pass: PassCertified},
 		{Name: "a", Segment: "x", Percent: Hundred, Bake: Bake{Time: 7200e9, Runs: 3}, Pass: PassCertified},
 		{Name: "b", Percent: Hundred / 2, Bake: Bake{Time: 3600e9, Runs: 2}, Pass: PassClean, Windows: []string{"over"}},
 	}}
@@ -189,7 +190,7 @@ func TestLint(t *testing.T) {
 		text += w.Path + ": " + w.Text + "\n"
 	}
 	for _, want := range []string{
-		"stages[0]: stage a: takes all of segment x: no control is left", "stages[1]: stage b: bakes for 1h, less than the 2h", "needs 2 runs, less than the 3",
+		"stages[1]: stage a: takes all of segment x: no control is left", "stages[2]: stage b: bakes for 1h, less than the 2h", "needs 2 runs, less than the 3",
 		"needs a clean pass", "its windows [over] do not open", "adds 50% of the fleet", "the last stage must admit everyone",
 	} {
 		if !strings.Contains(text, want) {

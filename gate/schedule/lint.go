@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -26,12 +27,12 @@ func (s Schedule) Lint(path string, windows map[string]Window, now time.Time) []
 			add(i, "%s", never)
 		}
 		if i > 0 {
-			for _, weaker := range weaker(s.Stages[i-1], stage) {
-				add(i, "%s, and it reaches more nodes", weaker)
+			if weaker := weaker(s.Stages[i-1], stage); len(weaker) > 0 {
+				add(i, "%s", strings.Join(weaker, "; "))
 			}
 		}
 		last := i == len(s.Stages)-1
-		if !last && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment != "" {
+		if i > 0 && !last && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment != "" {
 			add(i, "takes all of segment %s: no control is left in it, so the pass can only be clean", stage.Segment)
 		}
 		if step := stage.Percent - min(stage.Percent, s.before(i)); stage.Segment == "" && step > hourly {
