@@ -32,17 +32,26 @@ func (s Schedule) Lint(path string, windows map[string]Window, now time.Time) []
 			}
 		}
 		last := i == len(s.Stages)-1
-		if i > 0 && !last && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment != "" {
+		if i > 0 && !last && s.HoldbackFor(0) == 0 && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment != "" {
 			add(i, "takes all of segment %s: no control is left in it, so the pass can only be clean", stage.Segment)
-		}
-		if step := stage.Percent - min(stage.Percent, s.before(i)); stage.Segment == "" && step > hourly {
-			hours := (uint64(step) + uint64(hourly) - 1) / uint64(hourly)
-			add(i, "adds %s of the fleet, more than the %s an hour that edges let through by default: it takes %d hours", step, hourly, hours)
 		}
 	}
 	if n := len(s.Stages); n > 0 {
 		if last := s.Stages[n-1]; last.Segment != "" || last.Nodes > 0 || last.Percent < Hundred {
 			add(n-1, "the last stage must admit everyone (no segment, 100%%): a rollout with this schedule is refused")
+		}
+	}
+	return out
+}
+
+// LintPace returns the stages of everyone that are larger than what the edges let through in an hour by default.
+func (s Schedule) LintPace(path string) []Warning {
+	var out []Warning
+	for i, stage := range s.Stages {
+		if step := stage.Percent - min(stage.Percent, s.before(i)); stage.Segment == "" && step > hourly {
+			hours := (uint64(step) + uint64(hourly) - 1) / uint64(hourly)
+			out = append(out, Warning{s.at(path, i), fmt.Sprintf("stage %s: adds %s of the fleet, more than the %s an hour that edges let through by default: it takes about %d hours",
+				stage.Name, step, hourly, hours)})
 		}
 	}
 	return out

@@ -8,6 +8,8 @@ type Pace struct {
 	Waves int
 	// Limit is the shortest time that the edges' speed limit leaves for the stage.
 	Limit time.Duration
+	// Skip is a stage that adds nobody: it ends as it begins.
+	Skip bool
 }
 
 // Times is when a stage begins, has all its nodes and ends: at the earliest,
@@ -43,12 +45,15 @@ func (s Schedule) Timeline(c Calendar, start time.Time, run time.Duration, pace 
 			out[i] = t
 			continue
 		}
-		bake := time.Duration(stage.Bake.Time)
+		bake, runs := time.Duration(stage.Bake.Time), time.Duration(stage.Bake.Runs)*run
+		if pace[i].Skip {
+			bake, runs = 0, 0
+		}
 		t.Earliest, t.Never = c.passage(stage, earliest, 0, bake)
 		if t.Never == "" {
 			// A wave is seen when its last node has run.
 			admit := max(time.Duration(max(pace[i].Waves-1, 0))*run, pace[i].Limit)
-			t.Expected, t.Never = c.passage(stage, expected, admit, max(bake, time.Duration(stage.Bake.Runs)*run))
+			t.Expected, t.Never = c.passage(stage, expected, admit, max(bake, runs))
 		}
 		earliest, expected = t.Earliest.End, t.Expected.End
 		out[i] = t

@@ -17,7 +17,8 @@ func (c *Config) Lint(now time.Time) []schedule.Warning {
 		}
 	}
 	for _, name := range sortedKeys(c.Schedules) {
-		out = append(out, c.Schedules[name].Lint(join("schedules", quoteKey(name)), c.Windows, now)...)
+		path, s := join("schedules", quoteKey(name)), c.Schedules[name]
+		out = append(append(out, s.Lint(path, c.Windows, now)...), s.LintPace(path)...)
 	}
 	return out
 }

@@ -77,6 +77,9 @@ func (c *Config) SegmentsOf(s schedule.Schedule) map[string]gate.Segment {
 	return out
 }
 
+// ScheduleNames lists the schedules in order.
+func (c *Config) ScheduleNames() []string { return sortedKeys(c.Schedules) }
+
 // PoliciesOf gives the policies that a schedule's stages name.
 func (c *Config) PoliciesOf(s schedule.Schedule) gate.Policies {
 	out := gate.Policies{}

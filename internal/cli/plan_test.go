@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/openinfrastructure/sluice/internal/plan"
+)
+
+const planConfig = `
+puppetdb: {url: "http://127.0.0.1:1"}
+enc: {command: /usr/local/bin/site-enc}
+tracks: {production: {}}
+segments:
+  canary: {certnames: ["canary*.example.com"]}
+freezes:
+  sale: {from: 2026-12-08, to: 2026-12-09, time_zone: Europe/Berlin}
+schedules:
+  datacenters:
+    stages:
+      - {name: canary, segment: canary, bake: {time: 2h, runs: 3}}
+      - name: dc
+        for_each: {attribute: enc.dc, order: [fra1, "*"], zones: {fra1: Europe/Berlin, "*": America/New_York}}
+        percents: [10%, 60%]
+        windows: [business_hours]
+        bake: {time: 4h, runs: 4}
+      - {name: everyone, approval: true, bake: {time: 4h, runs: 4}}
+`
+
+// fleetFile writes an inventory of n nodes, of which two are canaries.
+func fleetFile(t *testing.T, dir string, n int) {
+	t.Helper()
+	var rows []map[string]any
+	for i := range n {
+		name := fmt.Sprintf("n%d.example.com", i)
+		if i < 2 {
+			name = fmt.Sprintf("canary%d.example.com", i)
+		}
+		rows = append(rows, map[string]any{"certname": name, "environment": "production_1", "facts": map[string]any{}, "trusted": map[string]any{},
+			"enc": map[string]any{"dc": []string{"fra1", "ams1"}[i%2]}})
+	}
+	data, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "inventory.json"), string(data))
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPlanAndScheduleShow(t *testing.T) {
+	dir := t.TempDir()
+	home, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	write(t, filepath.Join(dir, "sluiced.yml"), planConfig)
+	fleetFile(t, dir, 400)
+	s := newSite(t)
+	at := []string{"--config.file", "sluiced.yml", "--start", "2026-12-04T08:00:00+01:00"}
+	text := s.transcript(append([]string{"schedule", "show", "datacenters"}, at...)...) +
+		s.transcript(append([]string{"plan", "ntp", "--schedule", "datacenters", "--inventory", "inventory.json", "--by", "enc.dc"}, at...)...) +
+		s.transcript("plan", "ntp", "--schedule", "gone", "--config.file", "sluiced.yml") +
+		s.transcript("plan", "ntp", "--schedule", "datacenters", "--config.file", "sluiced.yml", "--start", "tomorrow") +
+		s.transcript("plan", "ntp", "--schedule", "datacenters", "--config.file", "gone.yml")
+	code, out, errOut := s.run(append([]string{"plan", "ntp", "--schedule", "datacenters", "--inventory", "inventory.json", "--list", "-o", "json"}, at...)...)
+	var v plan.Plan
+	if err := json.Unmarshal([]byte(out), &v); code != ExitOK || err != nil {
+		t.Fatalf("exit %d, %v, %s", code, err, errOut)
+	}
+	_, list, _ := s.run(append([]string{"plan", "ntp", "--schedule", "datacenters", "--inventory", "inventory.json", "--list"}, at...)...)
+	lines := strings.Split(strings.TrimSpace(list), "\n")
+	if len(lines) != 400 || !strings.HasPrefix(lines[0], "canary\tcanary0.example.com") || v.Nodes != 400 || len(v.Stages[0].Certs) != 2 {
+		t.Errorf("%d lines, %d nodes", len(lines), v.Nodes)
+	}
+	t.Chdir(home)
+	golden(t, "plan.txt", text)
+}

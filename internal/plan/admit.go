@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+const planned = "plan"
+
+// admit gives for every node the index of the stage that admits it first, or the number of stages for a node that is
+// kept as control to the end. It asks the function that the edges ask, with the document of each stage.
+func (f *fleet) admit(s schedule.Schedule, salt string) (stages []int, sizes []int, err error) {
+	documents := []segments.Document{}
+	rollout := segments.Rollout{Name: planned, Salt: salt, Track: planned, Candidate: "candidate"}
+	for _, stage := range s.Stages {
+		positions := f.positions(stage.Segment, salt)
+		sizes = append(sizes, len(positions))
+		target := gate.Target(s, stage, positions, len(f.nodes))
+		rollout.Stages = append(slices.Clone(rollout.Stages), segments.Stage{Name: stage.Name, Set: stage.Segment, Threshold: target})
+		documents = append(documents, segments.Document{Tracks: []segments.Track{{Name: planned, Baseline: "baseline"}}, Rollouts: []segments.Rollout{rollout}})
+	}
+	stages = make([]int, len(f.nodes))
+	for i, n := range f.nodes {
+		members := func(segment, _ string) (bool, error) { return n.in[slices.Index(f.segments, segment)], nil }
+		low, high := 0, len(documents) // more stages never admit fewer
+		for low < high {
+			mid := (low + high) / 2
+			d, err := segments.Decide(&documents[mid], segments.Stops{}, planned, n.certname, members)
+			if err != nil {
+				return nil, nil, err
+			}
+			if d.Rollouts[0].Admitted {
+				high = mid
+			} else {
+				low = mid + 1
+			}
+		}
+		stages[i] = low
+	}
+	return stages, sizes, nil
+}
+
+// positions are those of a segment's nodes, sorted.
+func (f *fleet) positions(segment, salt string) []string {
+	k := slices.Index(f.segments, segment)
+	var out []string
+	for _, n := range f.nodes {
+		if segment == "" || n.in[k] {
+			out = append(out, segments.Position(salt, n.certname))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
