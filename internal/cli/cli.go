@@ -84,6 +84,7 @@ type program struct {
 	getenv   func(string) string
 	user     func() string // who asks, where the store does not know
 	terminal func(io.Writer) *screen
+	noColour bool
 	store    connection
 }
 
@@ -135,6 +136,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 	flags.StringVar(&p.store.address, "consul.address", "", "host:port or URL of Consul (default: CONSUL_HTTP_ADDR)")
 	flags.StringVar(&p.store.tokenFile, "consul.token-file", "", "file with your ACL token (default: CONSUL_HTTP_TOKEN)")
 	flags.StringVar(&p.store.prefix, "consul.prefix", "sluice/", "prefix of all keys")
+	flags.BoolVar(&p.noColour, "no-color", false, "no colours on a terminal either (as NO_COLOR)")
 	root.AddCommand(p.initCommand(), p.startCommand(), p.listCommand(), p.statusCommand(), p.explainCommand(), p.whyCommand(),
 		p.pauseCommand(), p.resumeCommand(), p.freezeCommand(), p.delayCommand(), p.backoutCommand(),
 		p.approvalCommand("approve"), p.approvalCommand("deny"), p.unvetoCommand(), p.confirmRestoreCommand(),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -90,10 +91,18 @@ func (v *rolloutView) goesOn() {
 }
 
 // unusual says whether a closed gate waits for more than time and nodes. Of the progress gates those do that look
-// at nodes which failed or are silent.
+// at nodes which failed or are silent. How much the next stage may add is no question before this one's nodes have run.
 func (v *rolloutView) unusual(g gate.Gate) bool {
-	bad := v.Counts.Failed+v.Counts.Silent > 0
+	if g.Name == "growth" && v.firstClosed(func(g gate.Gate) bool { return g.Name == "coverage" }) != nil {
+		return false
+	}
+	bad := v.Counts.Failed+v.Counts.Silent > 0 && !v.explained()
 	return !slices.Contains(progressGates, g.Name) || bad && g.Name != "bake"
+}
+
+// explained says whether every check has passed: the failures there are, are not the change's.
+func (v *rolloutView) explained() bool {
+	return len(v.Checks) > 0 && !slices.ContainsFunc(v.Checks, func(c checkView) bool { return c.Result != analyzer.Pass.String() })
 }
 
 func (v *rolloutView) firstClosed(which func(gate.Gate) bool) *gate.Gate {

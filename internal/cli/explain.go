@@ -42,7 +42,7 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			now := p.now()
 			v := explainOf(snap, r, now)
-			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderExplain(w, p.painter(c), v, now) })
+			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderExplain(w, p.lookAt(c.OutOrStdout()), v, now) })
 		},
 	}
 	out.flag(c)
@@ -57,8 +57,8 @@ func explainOf(snap *tree.Snapshot, r *tree.Rollout, now time.Time) explainView 
 	return v
 }
 
-func renderExplain(w io.Writer, p painter, v explainView, now time.Time) {
-	renderHeader(w, p, v.rolloutView, now)
+func renderExplain(w io.Writer, l *look, v explainView, now time.Time) {
+	renderHeader(w, l, v.rolloutView, now)
 	fmt.Fprintln(w, "\nGates")
 	switch {
 	case v.Phase.Ended():
@@ -66,7 +66,7 @@ func renderExplain(w io.Writer, p painter, v explainView, now time.Time) {
 	case len(v.Gates) == 0:
 		fmt.Fprintln(w, "  not known: no leader has looked at it yet")
 	default:
-		renderGates(w, p, v, now)
+		renderGates(w, l.painter, v, now)
 	}
 	renderVerdict(w, v.Verdict)
 	fmt.Fprintf(w, "\nEdges (published: generation %d)\n", v.Generation)

@@ -37,8 +37,8 @@ func TestFollow(t *testing.T) {
 					s.t.Errorf("never shows %q", part)
 				}
 			}
-			if n := strings.Count(out, "Name: "); n != 3 {
-				s.t.Errorf("shown %d times, want 3:\n%s", n, out)
+			if n := strings.Count(out, "\n"); n != 3 {
+				s.t.Errorf("%d lines, want 3:\n%s", n, out)
 			}
 		})
 	}
@@ -116,7 +116,7 @@ func TestFollowOutage(t *testing.T) {
 		s.rollout("ntp", nil)
 		s.store = o
 		term := &recorder{}
-		s.p.terminal = func(io.Writer) *screen { return &screen{w: term, height: func() int { return 50 }} }
+		s.p.terminal = func(io.Writer) *screen { return &screen{w: term, size: func() (int, int) { return 100, 50 }} }
 		s.other.Go(func() {
 			time.Sleep(10 * time.Second)
 			o.set(true)
@@ -135,30 +135,74 @@ func TestFollowOutage(t *testing.T) {
 				s.t.Errorf("never shows %q", part)
 			}
 		}
-		if strings.Count(out, clearScreen) != 1 || !strings.HasSuffix(out, wrapOn+showCursor) {
-			s.t.Error("the screen is cleared more than once, or not given back")
+		if strings.Count(out, otherScreen) != 1 || strings.Contains(out, "\x1b[2J") {
+			s.t.Error("the screen is taken more than once, or cleared")
 		}
-		after := out[strings.LastIndex(out, home):]
-		if strings.Contains(after, "not up to date") {
-			s.t.Error("the trouble is shown after it has passed")
+		_, left, given := strings.Cut(out, wrapOn+firstScreen+showCursor)
+		if !given || !strings.Contains(left, "✖ Backed out") || strings.Contains(left, "not up to date") {
+			s.t.Errorf("left behind: %q", left)
 		}
 	})
 }
 
+// TestFollowAll: without a name everything under way is followed, newcomers too, and the worst end is the exit code.
+func TestFollowAll(t *testing.T) {
+	inBubble(t, func(s *site) {
+		s.rollout("old", func(r *tree.Rollout) { r.State.Phase = gate.Completed })
+		s.rollout("ntp", nil)
+		s.other.Go(func() {
+			time.Sleep(time.Minute)
+			s.rollout("sshd", nil)
+			time.Sleep(time.Minute)
+			s.rollout("ntp", backOut)
+			time.Sleep(time.Minute)
+			s.rollout("sshd", func(r *tree.Rollout) { r.State.Phase = gate.Completed })
+		})
+		code, out, errOut := s.run("status", "-w")
+		if code != ExitBackout || errOut != "" {
+			s.t.Errorf("exit %d, %q", code, errOut)
+		}
+		for _, part := range []string{"ntp  ◌ Progressing", "sshd  ◌ Progressing", "ntp  ✖ Backed out", "sshd  ✔ Completed"} {
+			if strings.Count(out, part) != 1 {
+				s.t.Errorf("%q is not there once:\n%s", part, out)
+			}
+		}
+		if strings.Contains(out, "old") {
+			s.t.Errorf("what had ended before is shown:\n%s", out)
+		}
+		if code, out, _ := s.run("status", "-w"); code != ExitOK || out != nothingUnderWay+"\n" {
+			s.t.Errorf("with nothing under way: exit %d, %q", code, out)
+		}
+	})
+}
+
+// TestScreen: only lines that have changed are written, and the screen is never cleared.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{w: &out, height: func() int { return 4 }}
-	if err := s.draw("1\n2\n3\n4\n5\n"); err != nil {
-		t.Fatal(err)
-	}
-	if want := hideCursor + wrapOff + clearScreen + home + "1\x1b[K\r\n2\x1b[K\r\n… 3 more lines\x1b[K\r\n" + clearBelow; out.String() != want {
-		t.Errorf("draws %q, want %q", out.String(), want)
+	rows := 4
+	s := &screen{w: &out, size: func() (int, int) { return 80, rows }}
+	for _, step := range []struct{ what, text, want string }{
+		{"the first", "1\n2\n3\n4\n5\n", otherScreen + hideCursor + wrapOff + "\x1b[1;1H1\x1b[K\x1b[2;1H2\x1b[K\x1b[3;1H3\x1b[K\x1b[4;1H… 2 more lines\x1b[K"},
+		{"the same", "1\n2\n3\n4\n5\n", ""},
+		{"one line", "1\ntwo\n3\n4\n5\n", "\x1b[2;1Htwo\x1b[K"},
+		{"fewer", "1\ntwo\n", "\x1b[3;1H\x1b[J"},
+		{"more", "1\ntwo\n3\n", "\x1b[3;1H3\x1b[K"},
+	} {
+		out.Reset()
+		if err := s.draw(step.text); err != nil || out.String() != step.want {
+			t.Errorf("%s: %v, draws %q, want %q", step.what, err, out.String(), step.want)
+		}
 	}
 	out.Reset()
-	if err := s.draw("1\n2\n3\n"); err != nil {
-		t.Fatal(err)
+	rows = 2
+	s.forget()
+	if err := s.draw("1\n2\n"); err != nil || out.String() != "\x1b[1;1H1\x1b[K\x1b[2;1H2\x1b[K" {
+		t.Errorf("after a change of size: %q, %v", out.String(), err)
 	}
-	if want := home + "1\x1b[K\r\n2\x1b[K\r\n3\x1b[K\r\n" + clearBelow; out.String() != want {
-		t.Errorf("draws %q, want %q", out.String(), want)
+	out.Reset()
+	s.done("bye\n")
+	s.done("twice\n")
+	if want := wrapOn + firstScreen + showCursor + "bye\n"; out.String() != want {
+		t.Errorf("leaves %q, want %q", out.String(), want)
 	}
 }

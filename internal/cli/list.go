@@ -48,9 +48,7 @@ func (p *program) listCommand() *cobra.Command {
 	return c
 }
 
-func (p *program) painter(c *cobra.Command) painter {
-	return painter{on: p.getenv("NO_COLOR") == "" && p.terminal(c.OutOrStdout()) != nil}
-}
+func (p *program) painter(c *cobra.Command) painter { return p.lookAt(c.OutOrStdout()).painter }
 
 func listOf(snap *tree.Snapshot, now time.Time) listView {
 	v := listView{Rollouts: []rolloutView{}, Damaged: snap.Damaged}

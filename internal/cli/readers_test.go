@@ -288,13 +288,13 @@ func TestColours(t *testing.T) {
 	}
 	var with, without strings.Builder
 	v := viewOf(snap, snap.Rollout("ntp"), now)
-	renderStatus(&with, painter{on: true}, v, now)
-	renderStatus(&without, painter{}, v, now)
+	renderStatus(&with, &look{painter: painter{on: true}}, v, now)
+	renderStatus(&without, &look{}, v, now)
 	if !strings.Contains(with.String(), "\x1b[34m◌ Progressing\x1b[0m") {
 		t.Error("a painter that is on paints nothing")
 	}
 	bare := with.String()
-	for _, c := range []colour{red, green, yellow, blue} {
+	for _, c := range []colour{red, green, yellow, blue, faint} {
 		bare = strings.ReplaceAll(bare, fmt.Sprintf("\x1b[%sm", c), "")
 	}
 	if bare = strings.ReplaceAll(bare, "\x1b[0m", ""); bare != without.String() {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // colour is an SGR parameter, "" for none.
@@ -20,6 +19,7 @@ const (
 	green  colour = "32"
 	yellow colour = "33"
 	blue   colour = "34"
+	faint  colour = "2"
 )
 
 // painter colours text, or leaves it where on is false.
@@ -65,7 +65,7 @@ func table(w io.Writer, p painter, rows [][]cell) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+			widths[i] = max(widths[i], widthOf(c.text))
 		}
 	}
 	for _, row := range rows {
@@ -73,7 +73,7 @@ func table(w io.Writer, p painter, rows [][]cell) {
 		for i, c := range row {
 			b.WriteString(p.paint(c.colour, c.text))
 			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-widthOf(c.text)+2))
 			}
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))

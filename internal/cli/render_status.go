@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -11,38 +12,67 @@ import (
 )
 
 // renderStatus draws a rollout the way `kubectl argo rollouts get rollout` does.
-func renderStatus(w io.Writer, p painter, v rolloutView, now time.Time) {
-	renderHeader(w, p, v, now)
-	fmt.Fprintln(w)
-	table(w, p, statusTree(v, now))
+func renderStatus(w io.Writer, l *look, v rolloutView, now time.Time) {
+	var head strings.Builder
+	renderHeader(&head, l, v, now)
+	l.head = max(l.head, strings.Count(head.String(), "\n"))
+	fmt.Fprint(w, head.String(), strings.Repeat("\n", 1+l.head-strings.Count(head.String(), "\n")))
+	l.draw(w, statusTree(v, l, now))
 }
 
-func renderHeader(w io.Writer, p painter, v rolloutView, now time.Time) {
+// mostLines of a text are shown on a screen; explain and -o json have all of it.
+const mostLines = 3
+
+// labelled writes a text behind its label, folded to the width of the screen.
+func (l *look) labelled(w io.Writer, label string, c colour, text string) {
+	const indent = 11
+	most := 0
+	if l.width > 0 {
+		most = max(20, l.width-indent)
+	}
+	if label != "" {
+		label += ":"
+	}
+	lines := fold(safe(text), most)
+	if len(lines) > mostLines && most > 0 {
+		lines = append(lines[:mostLines-1], fit(strings.Join(lines[mostLines-1:], " "), most))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(w, "%-*s%s\n", indent, label, l.paint(c, l.signs(line)))
+		label = ""
+	}
+}
+
+func renderHeader(w io.Writer, l *look, v rolloutView, now time.Time) {
 	line := func(label, text string) {
 		if text != "" {
-			fmt.Fprintf(w, "%-11s%s\n", label+":", safe(text))
+			l.labelled(w, label, "", text)
 		}
 	}
 	sign, c := icon(v.Status)
 	line("Name", v.Name)
-	fmt.Fprintf(w, "%-11s%s\n", "Status:", p.paint(c, sign+" "+v.Status))
+	l.labelled(w, "Status", c, sign+" "+v.Status)
 	line("Why", v.Why)
 	line("Next", v.nextText(now))
 	line("Stage", v.stageText())
 	line("Nodes", v.nodesText())
 	line("Change", v.changeText())
 	line("Track", v.Track)
+	line("Edges", v.EdgeLine)
 	line("Started", fmt.Sprintf("%s ago by %s: %s", since(v.Created, now), v.By, v.Reason))
 	if !v.LookedAt.IsZero() && !v.Phase.Ended() {
 		line("Looked at", fmt.Sprintf("%s ago by %s", since(v.LookedAt, now), v.Leader))
 	}
-	renderCulprit(w, v.Culprit)
+	renderCulprit(w, l, v.Culprit)
 	for _, problem := range v.Problems {
-		fmt.Fprintf(w, "%-11s%s\n", "Problem:", p.paint(red, safe(problem)))
+		l.labelled(w, "Problem", red, problem)
 	}
 }
 
-func renderCulprit(w io.Writer, c *culpritView) {
+// inEnvironment is what every file of an environment begins with; the header names the environment already.
+var inEnvironment = regexp.MustCompile(`^/.*/environments/\w+/`)
+
+func renderCulprit(w io.Writer, l *look, c *culpritView) {
 	if c == nil {
 		return
 	}
@@ -54,13 +84,13 @@ func renderCulprit(w io.Writer, c *culpritView) {
 		}
 	}
 	if c.File != "" {
-		what += fmt.Sprintf(" at %s:%d", c.File, c.Line)
+		what += fmt.Sprintf(" at %s:%d", inEnvironment.ReplaceAllString(c.File, ""), c.Line)
 	}
-	fmt.Fprintf(w, "%-11s%s\n", "Culprit:", safe(what))
+	l.labelled(w, "Culprit", red, what)
 	if c.Message != "" {
-		fmt.Fprintf(w, "%-11s%s\n", "", shorten(safe(c.Message), 200))
+		l.labelled(w, "", "", shorten(safe(c.Message), 200))
 	}
-	fmt.Fprintf(w, "%-11son %s: %s\n", "", plural(c.Count, "node"), safe(some(c.Nodes, c.Count)))
+	l.labelled(w, "", "", fmt.Sprintf("on %s: %s", plural(c.Count, "node"), some(c.Nodes, c.Count)))
 }
 
 func (v *rolloutView) nextText(now time.Time) string {
@@ -140,46 +170,6 @@ func (v *rolloutView) changeText() string {
 		return what
 	}
 	return v.Change + " (" + what + ")"
-}
-
-// statusTree is the tree of stages, with the checks below the current one.
-func statusTree(v rolloutView, now time.Time) [][]cell {
-	sign, c := icon(v.Status)
-	rows := [][]cell{
-		texts("NAME", "KIND", "STATUS", "NODES", "AGE", "INFO"),
-		{{text: "⟳ " + v.Name}, {text: "Rollout"}, {sign + " " + v.Status, c}, {text: v.share()}, {text: since(v.Created, now)}, {text: ""}},
-	}
-	for i, s := range v.Stages {
-		branch, stem := "├──", "│  "
-		if i == len(v.Stages)-1 {
-			branch, stem = "└──", "   "
-		}
-		sign, c := icon(s.Status)
-		rows = append(rows, []cell{
-			{text: fmt.Sprintf("%s%s %d %s", branch, sign, i+1, s.Name)}, {text: "Stage"}, {sign + " " + s.Status, c},
-			{text: s.nodes()}, {text: since(s.Since, now)}, {text: safe(s.describe())},
-		})
-		if i == v.Index && s.Passed.IsZero() || i == v.Index && v.Index == len(v.Stages)-1 {
-			rows = append(rows, checkRows(v.Checks, stem)...)
-		}
-	}
-	return rows
-}
-
-func checkRows(checks []checkView, stem string) [][]cell {
-	var rows [][]cell
-	for i, check := range checks {
-		branch := "├──"
-		if i == len(checks)-1 {
-			branch = "└──"
-		}
-		sign, c := icon(check.Result)
-		rows = append(rows, []cell{
-			{text: stem + branch + "α " + check.Name}, {text: "Check"}, {sign + " " + check.Result, c},
-			{text: "-"}, {text: "-"}, {text: shorten(safe(check.Reason), 120)},
-		})
-	}
-	return rows
 }
 
 // nodes is admitted/planned; ~ where the number follows from the threshold alone.

@@ -167,9 +167,17 @@ func (s *site) rollout(name string, change func(r *tree.Rollout)) {
 	if change != nil {
 		change(&r)
 	}
-	s.put(tree.SpecKey(name), r.Spec)
-	s.put(tree.StateKey(name), r.State)
-	s.put(tree.StatusKey(name), r.Status)
+	var ops []store.Op // in one, as the leader does
+	for key, v := range map[string]any{tree.SpecKey(name): r.Spec, tree.StateKey(name): r.State, tree.StatusKey(name): r.Status} {
+		data, err := json.Marshal(v)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ops = append(ops, store.Set(key, data))
+	}
+	if err := s.store.Txn(s.t.Context(), ops...); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) edge(host string, change func(e *edge.Status)) {

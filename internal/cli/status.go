@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,12 +19,14 @@ func (p *program) statusCommand() *cobra.Command {
 	var follow bool
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use: "status NAME", Short: "Show a rollout, its stages and why it stands still", Args: args(cobra.ExactArgs(1)),
-		Long: `status shows a rollout. With --watch it redraws whenever the store changes and ends with the rollout.
+		Use: "status [NAME]", Short: "Show a rollout, its stages and why it stands still", Args: args(cobra.MaximumNArgs(1)),
+		Long: `status shows a rollout, or without a name all that are under way. With --watch it follows them until they end: on a
+terminal it draws what has changed, elsewhere it writes a line for every change. The exit code is the largest of all.
 
 ` + exitCodes,
 		Example: `  sluice status production_8f3c2d1a
   sluice status production_8f3c2d1a -w
+  sluice status -w                                            # all that are under way
   sluice status production_8f3c2d1a -w --timeout 6h -o json   # one document a line and change`,
 		ValidArgsFunction: p.completeRollouts,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -34,13 +37,13 @@ func (p *program) statusCommand() *cobra.Command {
 				return usage("status: --timeout goes with --watch, and is longer than 0")
 			}
 			if follow {
-				return p.follow(c, args[0], out, timeout)
+				return p.follow(c, strings.Join(args, ""), out, timeout)
 			}
-			return p.statusOnce(c, args[0], out)
+			return p.statusOnce(c, strings.Join(args, ""), out)
 		},
 	}
 	out.flag(c)
-	c.Flags().BoolVarP(&follow, "watch", "w", false, "redraw until the rollout ends")
+	c.Flags().BoolVarP(&follow, "watch", "w", false, "follow until the rollout ends")
 	c.Flags().DurationVar(&timeout, "timeout", 0, "with --watch: exit 5 when the rollout has not ended by then (0 = never)")
 	return c
 }
@@ -51,16 +54,27 @@ func (p *program) statusOnce(c *cobra.Command, name string, out format) error {
 		return err
 	}
 	defer done()
-	r, err := find(snap, name)
+	f := &follower{p: p, name: name, snap: snap}
+	now := p.now()
+	views, waits, err := f.views(now)
 	if err != nil {
 		return err
 	}
-	now := p.now()
-	v := viewOf(snap, r, now)
-	if err := out.write(c.OutOrStdout(), v, func(w io.Writer) { renderStatus(w, p.painter(c), v, now) }); err != nil {
+	if name != "" && len(views) == 0 {
+		return &exitError{ExitHeld, waits}
+	}
+	code := ExitOK
+	for _, v := range views {
+		code = max(code, v.Exit)
+	}
+	var document any = views
+	if name != "" {
+		document = views[0]
+	}
+	if err := out.write(c.OutOrStdout(), document, func(w io.Writer) { renderAll(w, p.lookAt(c.OutOrStdout()), views, waits, now) }); err != nil {
 		return err
 	}
-	return exit(v.Exit)
+	return exit(code)
 }
 
 // find names the nearest rollouts where there is none of that name, and says what else the store knows about it.
@@ -106,15 +120,15 @@ func (p *program) follow(c *cobra.Command, name string, out format, timeout time
 	ctx := c.Context()
 	if timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, &exitError{ExitTimeout, fmt.Sprintf("%s has not ended within %s", name, timeout)})
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, &exitError{ExitTimeout, fmt.Sprintf("%s has not ended within %s", cmp.Or(name, "what is under way"), timeout)})
 		defer cancel()
 	}
-	f := &follower{p: p, out: out, name: name, w: c.OutOrStdout(), errOut: c.ErrOrStderr(), painter: p.painter(c)}
+	f := &follower{p: p, out: out, name: name, w: c.OutOrStdout(), errOut: c.ErrOrStderr(), look: p.lookAt(c.OutOrStdout())}
 	if out == "text" {
 		f.screen = p.terminal(c.OutOrStdout())
 	}
 	if f.screen != nil {
-		defer f.screen.done()
+		defer func() { f.screen.done(f.final) }()
 	}
 	code, err := f.run(ctx, s)
 	switch {

@@ -39,6 +39,8 @@ type rolloutView struct {
 	LookedAt   time.Time      `json:"looked_at,omitzero"`
 	Leader     string         `json:"leader,omitempty"`
 	Stages     []stageView    `json:"stages"`
+	Cohorts    []cohortView   `json:"cohorts,omitempty"`
+	EdgeLine   string         `json:"edge_summary,omitempty"` // the puppetservers, in one line
 	Checks     []checkView    `json:"checks,omitempty"`
 	Gates      []gate.Gate    `json:"gates,omitempty"`
 	Culprit    *culpritView   `json:"culprit,omitempty"`
@@ -92,12 +94,15 @@ func viewOf(snap *tree.Snapshot, r *tree.Rollout, now time.Time) rolloutView {
 	if state.Phase.Ended() {
 		v.Gates, v.Problems, v.StillToRun = nil, nil, 0
 	}
-	v.condition(snap, now)
-	v.Stages = stagesOf(r, &v, now)
 	if !state.Phase.Ended() || verdictOf(r).Result == analyzer.Fail {
 		for _, c := range verdictOf(r).Checks {
 			v.Checks = append(v.Checks, checkView{Name: c.Name, Result: c.Result.String(), Reason: c.Reason})
 		}
+	}
+	v.condition(snap, now)
+	v.Stages = stagesOf(r, &v, now)
+	if !state.Phase.Ended() {
+		v.Cohorts, v.EdgeLine = cohortsOf(r, &v), edgesLine(snap, now)
 	}
 	return v
 }
