@@ -44,10 +44,14 @@ func (s Schedule) Lint(path string, windows map[string]Window, now time.Time) []
 	return out
 }
 
-// LintPace returns the stages of everyone that are larger than what the edges let through in an hour by default.
+// LintPace returns the stages of everyone that are larger than what the edges let through in an hour by default. How large
+// one is that follows segments other than the first stage's is not known without the fleet.
 func (s Schedule) LintPace(path string) []Warning {
 	var out []Warning
 	for i, stage := range s.Stages {
+		if i > 0 && stage.Segment != "" {
+			break
+		}
 		if step := stage.Percent - min(stage.Percent, s.before(i)); stage.Segment == "" && step > hourly {
 			hours := (uint64(step) + uint64(hourly) - 1) / uint64(hourly)
 			out = append(out, Warning{s.at(path, i), fmt.Sprintf("stage %s: adds %s of the fleet, more than the %s an hour that edges let through by default: it takes about %d hours",
