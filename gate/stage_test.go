@@ -1,9 +1,12 @@
 package gate
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/schedule"
@@ -55,5 +58,45 @@ func TestCalendarFreezeHolds(t *testing.T) {
 	s.run(2 * time.Minute)
 	if s.state("ntp").Phase != BackedOut {
 		t.Error("a freeze kept a back-out")
+	}
+}
+
+// A spec is kept as JSON: a stage must open at the same times after it was read back.
+func TestSpecRoundTrip(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	coverage := schedule.Hundred / 3
+	spec := Spec{Name: "ntp", Windows: schedule.Presets(), Policies: Policies{"strict": analyzer.DefaultPolicy()}, Schedule: schedule.Schedule{Stages: []schedule.Stage{{
+		Name: "s", Windows: []string{schedule.BusinessHours}, TimeZone: &timeinterval.Location{Location: berlin}, Policy: "strict", Coverage: &coverage, MinNodes: 3, Percent: 1}}},
+		Segments: map[string]Segment{"s": {AnyOf: []string{"a"}, AllOf: []string{"b"}, Not: "c", Membership: Snapshot}}}
+	data, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Spec
+	if err := json.Unmarshal(data, &again); err != nil {
+		t.Fatal(err)
+	}
+	second, err := json.Marshal(again)
+	if err != nil || string(second) != string(data) {
+		t.Errorf("%v\n%s\n%s", err, data, second)
+	}
+	for at, opened := t0, 0; ; at = at.Add(7 * time.Minute) {
+		before, err := spec.Schedule.Stages[0].Open(spec.Windows, at)
+		after, errAgain := again.Schedule.Stages[0].Open(again.Windows, at)
+		if err != nil || errAgain != nil || before != after {
+			t.Fatalf("%s: %+v %v, read back %+v %v", at, before, err, after, errAgain)
+		}
+		if before.Open {
+			opened++
+		}
+		if at.After(t0.AddDate(0, 0, 7)) {
+			if opened == 0 {
+				t.Error("it never opened")
+			}
+			break
+		}
 	}
 }

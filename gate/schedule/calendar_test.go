@@ -190,16 +190,23 @@ func TestLint(t *testing.T) {
 		{Name: "b", Percent: Hundred / 2, Bake: Bake{Time: 3600e9, Runs: 2}, Pass: PassClean, Windows: []string{"over"}},
 	}}
 	var text string
-	for _, w := range append(s.Lint("schedules.s", map[string]Window{"over": over}, t0()), s.LintPace("schedules.s")...) {
+	for _, w := range s.Lint("schedules.s", map[string]Window{"over": over}, t0()) {
 		text += w.Path + ": " + w.Text + "\n"
 	}
 	for _, want := range []string{
 		"stages[1]: stage a: takes all of segment x: no control is left", "stages[2]: stage b: bakes for 1h, less than the 2h", "needs 2 runs, less than the 3",
-		"needs a clean pass", "its windows [over] do not open", "adds 50% of the fleet", "the last stage must admit everyone",
+		"needs a clean pass", "its windows [over] do not open", "the last stage must admit everyone",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+	if pace := s.LintPace("schedules.s"); len(pace) != 0 {
+		t.Errorf("how large b is follows segment x, and yet: %v", pace)
+	}
+	s.Stages = []Stage{{Name: "c", Percent: Hundred / 10}, s.Stages[2]}
+	if pace := s.LintPace("schedules.s"); len(pace) != 1 || !strings.Contains(pace[0].Text, "stage b: adds 40% of the fleet") {
+		t.Errorf("%v", pace)
 	}
 	if err := s.NeverOpens("p", map[string]Window{"over": over}, t0()); err == nil {
 		t.Error("a window that never opens is accepted")
