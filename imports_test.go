@@ -45,6 +45,7 @@ var layers = []struct {
 	{"internal/tree", []string{"analyzer", "gate", "gate/flags", "segments", "internal/store", "internal/enc", "internal/enc/edge"}},
 	{"internal/config", []string{"analyzer", "analyzer/sli", "gate", "gate/schedule", "segments/selector", "segments/compose", "internal/ical"}},
 	{"internal/plan", []string{"analyzer", "analyzer/stats", "gate", "gate/schedule", "segments", "segments/..."}},
+	{"internal/siteenc", []string{"internal/config"}},
 	{"internal/ical", []string{"gate/schedule"}},
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
@@ -56,9 +57,9 @@ var layers = []struct {
 
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
-	{"internal/cli", []string{"analyzer", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "puppetdb"}},
+	{"internal/cli", []string{"analyzer", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/siteenc", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
-		"internal/notify", "internal/store/...", "internal/tree", "internal/web"}},
+		"internal/notify", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},
 	{"cmd/...", []string{"internal/fleetsim", "internal/cli/...", "internal/daemon", "internal/enc/lookup"}},
 }

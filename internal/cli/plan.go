@@ -25,16 +25,15 @@ type adder = func(certname, environment string, facts, trusted, enc map[string]a
 func (p *program) planCommand() *cobra.Command {
 	var out format
 	var o planning
-	var schedule, policy, inventory, by string
-	var list bool
+	var a planAsk
 	c := &cobra.Command{
 		Use: "plan NAME", Short: "Say who would be in which stage of a rollout, and when", Args: args(cobra.ExactArgs(1)),
 		Long: `plan says before a rollout starts who would be in each stage, when it begins and ends, and what it can show. NAME is the rollout's: it
 decides which nodes come first. DETECTS is the smallest share of nodes on which the change must fail so that the stop rule sees it with 90 %
 probability; RULES OUT is what is excluded with 95 % confidence when none fails.
 
-With --inventory nothing is asked: the file (- is standard input) is what /pdb/query/v4/inventory returns, of the nodes on the track. Where selectors use
-enc.*, its rows have an object "enc" besides. Without it PuppetDB is asked, with the configuration's certificates.`,
+With --inventory nothing is asked: the file (- is standard input) is what /pdb/query/v4/inventory returns. Where selectors use enc.*, its rows have an
+object "enc" besides, or --enc asks the site's ENC. Without it PuppetDB is asked, with the configuration's certificates, and the ENC if there is one.`,
 		Example: `  sluice plan production_8f3c2d1a --schedule careful
   sluice plan production_8f3c2d1a --schedule careful --inventory inventory.json --by facts.datacenter
   sluice plan production_8f3c2d1a --schedule careful --inventory inventory.json --list`,
@@ -42,46 +41,67 @@ enc.*, its rows have an object "enc" besides. Without it PuppetDB is asked, with
 			if err := out.check(); err != nil {
 				return err
 			}
-			v, err := p.plan(c, o, args[0], schedule, policy, inventory, by, list)
+			v, err := p.plan(c, o, args[0], a)
 			if err != nil {
 				return err
 			}
 			return out.write(c.OutOrStdout(), v, func(w io.Writer) {
-				if list {
+				if a.list {
 					renderMembers(w, v)
 				} else {
-					renderPlan(w, p.painter(c), v, by)
+					renderPlan(w, p.painter(c), v, a.by)
 				}
 			})
 		},
 	}
 	o.flags(c)
 	f := c.Flags()
-	f.StringVar(&schedule, "schedule", "", "name of the schedule (required)")
-	f.StringVar(&policy, "policy", "default", "name of the analysis policy")
-	f.StringVar(&inventory, "inventory", "", "file with the inventory (default: ask PuppetDB)")
-	f.StringVar(&by, "by", "", "attribute by which nodes are counted, such as facts.datacenter")
-	f.BoolVar(&list, "list", false, "print the certnames of every stage")
+	f.StringVar(&a.schedule, "schedule", "", "name of the schedule (required)")
+	f.StringVar(&a.policy, "policy", "default", "name of the analysis policy")
+	f.StringVar(&a.track, "track", "", "track of environments (default: the only one)")
+	f.StringVar(&a.inventory, "inventory", "", "file with the inventory (default: ask PuppetDB)")
+	f.BoolVar(&a.enc, "enc", false, "with --inventory: ask the configuration's ENC about every node")
+	f.StringVar(&a.by, "by", "", "attribute by which nodes are counted, such as facts.datacenter")
+	f.BoolVar(&a.list, "list", false, "print the certnames of every stage")
 	out.flag(c)
 	return c
 }
 
-func (p *program) plan(c *cobra.Command, o planning, name, scheduleName, policyName, inventory, by string, list bool) (*plan.Plan, error) {
+// planAsk is what is asked of plan besides the times.
+type planAsk struct {
+	schedule, policy, track, inventory, by string
+	enc, list                              bool
+}
+
+func (p *program) plan(c *cobra.Command, o planning, name string, a planAsk) (*plan.Plan, error) {
 	if !schedule.ValidName(name) {
 		return nil, usage("plan: %q cannot be the name of a rollout", name)
 	}
-	conf, s, start, err := o.read(scheduleName, p.now())
+	conf, s, start, err := o.read(a.schedule, p.now())
 	if err != nil {
 		return nil, err
 	}
-	policy, ok := conf.Policies[policyName]
+	policy, ok := conf.Policies[a.policy]
 	if !ok {
-		return nil, usage("%s has no policy %q", o.file, policyName)
+		return nil, usage("%s has no policy %q", o.file, a.policy)
 	}
-	r := plan.Request{Name: name, Path: "schedules." + scheduleName, Schedule: s, Segments: conf.SegmentsOf(s), Policy: policy, Policies: conf.PoliciesOf(s),
-		Calendar: calendarOf(conf, s, start), Start: start, Run: o.run, By: by, List: list}
-	if inventory != "" {
-		return plan.Make(r, func(add adder) error { return readInventory(c.InOrStdin(), inventory, add) })
+	if a.track == "" && len(conf.Tracks) == 1 {
+		a.track = conf.TrackNames()[0]
+	}
+	if _, ok := conf.Tracks[a.track]; !ok {
+		return nil, usage("plan: --track %q: expected one of %s", a.track, strings.Join(conf.TrackNames(), ", "))
+	}
+	if a.enc && (conf.ENC == nil || a.inventory == "") {
+		return nil, usage("plan: --enc belongs to --inventory, and %s must have enc.command", o.file)
+	}
+	r := plan.Request{Name: name, Track: a.track, Path: "schedules." + a.schedule, Schedule: s, Segments: conf.SegmentsOf(s), Policy: policy, Policies: conf.PoliciesOf(s),
+		Calendar: calendarOf(conf, s, start), Start: start, Run: o.run, By: a.by, List: a.list}
+	if a.inventory != "" {
+		nodes := func(add adder) error { return readInventory(c.InOrStdin(), a.inventory, add) }
+		if a.enc {
+			nodes = withENC(c.Context(), *conf.ENC, nodes)
+		}
+		return plan.Make(r, nodes)
 	}
 	return planLive(c.Context(), conf, r)
 }
@@ -120,9 +140,13 @@ func planLive(ctx context.Context, conf *config.Config, r plan.Request) (*plan.P
 		found := compose.Members{}
 		return found, pdb.PQL(ctx, pql, func(certname string) error { found[certname] = true; return nil })
 	}
-	return plan.Make(r, func(add adder) error {
+	nodes := func(add adder) error {
 		return pdb.Inventory(ctx, nil, func(n puppetdb.Node) error { return add(n.Certname, n.Environment, n.Facts, n.Trusted, nil) })
-	})
+	}
+	if conf.ENC != nil {
+		nodes = withENC(ctx, *conf.ENC, nodes)
+	}
+	return plan.Make(r, nodes)
 }
 
 func renderPlan(w io.Writer, p painter, v *plan.Plan, by string) {

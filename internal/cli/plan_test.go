@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/openinfrastructure/sluice/internal/plan"
+	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
 )
 
 const planConfig = `
@@ -85,4 +86,47 @@ func TestPlanAndScheduleShow(t *testing.T) {
 	}
 	t.Chdir(home)
 	golden(t, "plan.txt", text)
+}
+
+// TestPlanAsksTheENC: with --enc the site's classifier says who is where and who is on the track; its failure is no plan.
+func TestPlanAsksTheENC(t *testing.T) {
+	dir := t.TempDir()
+	script, file := filepath.Join(dir, "enc.sh"), filepath.Join(dir, "sluiced.yml")
+	answer := "#!/bin/sh\ncase $1 in n[0-4]*) echo 'environment: development';; *) echo '{environment: production, parameters: {dc: fra1}}';; esac\n"
+	write(t, file, strings.Replace(planConfig, "/usr/local/bin/site-enc", script, 1))
+	fleetFile(t, dir, 60)
+	args := []string{"plan", "ntp", "--schedule", "datacenters", "--config.file", file, "--inventory", filepath.Join(dir, "inventory.json"), "--enc", "-o", "json"}
+	s := newSite(t)
+	if code, out, errOut := s.run(args...); code != ExitError || out != "" || !strings.Contains(errOut, "what enc.* means is not known") {
+		t.Errorf("without a classifier: exit %d, %s", code, errOut)
+	}
+	if err := os.WriteFile(script, []byte(answer), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errOut := s.run(args...)
+	var v plan.Plan
+	if err := json.Unmarshal([]byte(out), &v); code != ExitOK || err != nil {
+		t.Fatalf("exit %d, %v, %s", code, err, errOut)
+	}
+	if v.Nodes != 2+5+10 || v.Stages[1].Of != v.Nodes || v.Stages[3].Of != 0 { // canaries, n5 to n9, n50 to n59; all of them in fra1
+		t.Errorf("%d nodes, %d in fra1, %d elsewhere", v.Nodes, v.Stages[1].Of, v.Stages[3].Of)
+	}
+}
+
+// TestPlanAsksPuppetDB: without a file PuppetDB says which nodes there are, and answers PQL.
+func TestPlanAsksPuppetDB(t *testing.T) {
+	pdb := puppetdbtest.NewServer(t)
+	send := puppetdbtest.Commands(pdb.URL)
+	for i := range 6 {
+		name := fmt.Sprintf("n%d.example.com", i)
+		send(t, "replace_facts", 5, name, map[string]any{"certname": name, "environment": "production_1", "producer_timestamp": "2026-12-01T00:00:00.000Z", "producer": "p",
+			"values": map[string]any{"datacenter": []string{"fra1", "ams1", "nyc1"}[i%3]}})
+	}
+	file := filepath.Join(t.TempDir(), "sluiced.yml")
+	write(t, file, fmt.Sprintf("puppetdb: {url: %q}\ntracks: {production: {}}\nsegments: {fra1: '{facts.datacenter=\"fra1\"}'}\nschedules: {s: {stages: [{name: one, segment: fra1}, {name: all}]}}\n", pdb.URL))
+	s := newSite(t)
+	code, out, errOut := s.run("plan", "ntp", "--schedule", "s", "--config.file", file, "--list")
+	if want := "one\tn0.example.com\none\tn3.example.com\nall\tn1.example.com\nall\tn2.example.com\nall\tn4.example.com\nall\tn5.example.com\n"; code != ExitOK || out != want {
+		t.Errorf("exit %d, %s\n%s", code, errOut, out)
+	}
 }

@@ -179,7 +179,11 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, file := range append(files, example) {
+	examples, err := filepath.Glob(filepath.Join(filepath.Dir(example), "*.yml"))
+	if err != nil || len(examples) < 8 {
+		f.Fatal(examples, err)
+	}
+	for _, file := range append(files, examples...) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

@@ -77,6 +77,9 @@ func (c *Config) SegmentsOf(s schedule.Schedule) map[string]gate.Segment {
 	return out
 }
 
+// TrackNames lists the tracks in order.
+func (c *Config) TrackNames() []string { return sortedKeys(c.Tracks) }
+
 // ScheduleNames lists the schedules in order.
 func (c *Config) ScheduleNames() []string { return sortedKeys(c.Schedules) }
 

@@ -2,17 +2,13 @@ package daemon
 
 import (
 	"context"
-	"fmt"
-	"os/exec"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/siteenc"
 )
 
 // encData asks the site's own ENC about nodes, and remembers what it said. Its answers are attributes (enc.*) and
@@ -44,7 +40,7 @@ func (e *encData) refresh(ctx context.Context, certnames []string, now time.Time
 			continue
 		}
 		g.Go(func() error {
-			data, err := e.ask(ctx, certname)
+			data, err := siteenc.Ask(ctx, *e.cfg, certname)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -66,46 +62,4 @@ func (e *encData) get(certname string) encAnswer {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.said[certname]
-}
-
-func (e *encData) ask(ctx context.Context, certname string) (map[string]any, error) {
-	argv := append(e.cfg.Argv(), certname)
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(e.cfg.Timeout))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("site ENC for %s: %w", certname, err)
-	}
-	return parseENC(out)
-}
-
-// parseENC flattens an answer: parameters by name, beside environment and classes.
-func parseENC(out []byte) (map[string]any, error) {
-	var answer map[string]any
-	if err := yaml.Unmarshal(out, &answer); err != nil {
-		return nil, fmt.Errorf("site ENC: %w", err)
-	}
-	data := map[string]any{}
-	for k, v := range answer {
-		switch k = strings.TrimPrefix(k, ":"); k {
-		case "parameters":
-			if params, ok := v.(map[string]any); ok {
-				for name, value := range params {
-					data[name] = value
-				}
-			}
-		}
-	}
-	for _, k := range []string{"environment", "classes"} {
-		for _, key := range []string{k, ":" + k} {
-			if v, ok := answer[key]; ok && v != nil {
-				data[k] = v
-			}
-		}
-	}
-	return data, nil
 }

@@ -36,6 +36,7 @@ type member struct {
 type fleet struct {
 	segments []string
 	matches  []compose.Match
+	track    string
 	by       string // attribute that names the domain, "" for none
 	nodes    []member
 	needsENC bool
@@ -44,7 +45,7 @@ type fleet struct {
 
 // newFleet prepares to read nodes for the segments that the stages name.
 func newFleet(r Request) (*fleet, error) {
-	f := &fleet{by: r.By, needsENC: strings.HasPrefix(r.By, "enc.")}
+	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc.")}
 	definitions := definitionsOf(r.Segments)
 	for _, stage := range r.Schedule.Stages {
 		if stage.Segment == "" || slices.Contains(f.segments, stage.Segment) {
@@ -96,6 +97,9 @@ func (f *fleet) add(n row) error {
 		return errors.New("a node has no certname")
 	}
 	f.seenENC = f.seenENC || n.ENC != nil
+	if env, _ := n.ENC["environment"].(string); env != "" && f.track != "" && env != f.track {
+		return nil // upstream has it elsewhere
+	}
 	attributes := selector.Of(n.Certname, n.Facts, n.Trusted, n.ENC)
 	m := member{certname: n.Certname, in: make([]bool, len(f.matches))}
 	for i, match := range f.matches {
@@ -111,10 +115,10 @@ func (f *fleet) add(n row) error {
 // done checks what was read.
 func (f *fleet) done() error {
 	if len(f.nodes) == 0 {
-		return errors.New("the inventory has no node")
+		return errors.New("the inventory has no node of the track")
 	}
 	if f.needsENC && !f.seenENC {
-		return errors.New("enc.* is used, and no node of the inventory has ENC data: add an object \"enc\" to its rows")
+		return errors.New("enc.* is used, and no node of the inventory has ENC data: add an object \"enc\" to its rows, or ask the site's ENC with --enc")
 	}
 	slices.SortFunc(f.nodes, func(a, b member) int { return strings.Compare(a.certname, b.certname) })
 	for i := 1; i < len(f.nodes); i++ {

@@ -14,6 +14,7 @@ import (
 // Request is what to plan: a schedule with all that it names, and the rollout it is for.
 type Request struct {
 	Name     string // of the rollout, which is its salt: it decides who comes first
+	Track    string // nodes for which the ENC data name another environment are left out; "" leaves none out
 	Path     string // of the schedule in the configuration
 	Schedule schedule.Schedule
 	Segments map[string]gate.Segment

@@ -161,7 +161,7 @@ func TestPlanRefuses(t *testing.T) {
 		r     Request
 		nodes func(add func(certname, environment string, facts, trusted, enc map[string]any) error) error
 	}{
-		"has no node": {request(all), nodes(0)},
+		"has no node of the track": {request(all), nodes(0)},
 		"is in the inventory twice": {request(all), func(add func(a, b string, c, d, e map[string]any) error) error {
 			_ = nodes(2)(add)
 			return nodes(1)(add)
