@@ -174,8 +174,12 @@ func (f *follower) views(now time.Time) (views []rolloutView, waits string, err 
 func (f *follower) draw(views []rolloutView, waits string, now time.Time) error {
 	var b strings.Builder
 	renderAll(&b, f.look, views, waits, now)
+	text := b.String()
+	b.Reset()
+	last := *f.look
+	last.least, last.head = nil, 0 // what is left behind does not change any more
+	renderAll(&b, &last, views, waits, now)
 	f.final = b.String()
-	text := f.final
 	if f.trouble != "" {
 		text = f.look.paint(red, fit("not up to date: "+safe(f.trouble), max(f.look.width, 40))) + "\n" + text
 	}

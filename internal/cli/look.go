@@ -11,14 +11,18 @@ import (
 // as wide as it gets.
 type look struct {
 	painter
-	width int   // columns of the terminal; 0 is any number
-	plain bool  // ASCII signs only
-	least []int // columns of the tree were this wide before: they grow and never shrink, so that nothing jumps
-	head  int   // so were the lines above the tree
+	width int    // columns of the terminal; 0 is any number
+	plain bool   // ASCII signs only
+	least []int  // columns of the tree were this wide before: they grow and never shrink, so that nothing jumps
+	nodes string // the widest that the column of nodes is going to show
+	head  int    // so were the lines above the tree
 }
 
-// narrow screens show fewer columns.
-const narrowBelow = 80
+// Narrow screens show fewer columns, and those from kindFrom on all.
+const (
+	narrowBelow = 80
+	kindFrom    = 120
+)
 
 func (l *look) narrow() bool { return l.width > 0 && l.width < narrowBelow }
 

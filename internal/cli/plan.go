@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/internal/cli/progress"
 	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/plan"
 	"github.com/openinfrastructure/sluice/puppetdb"
@@ -101,9 +102,9 @@ func (p *program) plan(c *cobra.Command, o planning, name string, a planAsk) (*p
 		if a.enc {
 			nodes = withENC(c.Context(), *conf.ENC, nodes)
 		}
-		return plan.Make(r, nodes)
+		return plan.Make(r, counted(c.ErrOrStderr(), nodes))
 	}
-	return planLive(c.Context(), conf, r)
+	return planLive(c.Context(), c.ErrOrStderr(), conf, r)
 }
 
 func readInventory(stdin io.Reader, file string, add adder) error {
@@ -122,7 +123,7 @@ func readInventory(stdin io.Reader, file string, add adder) error {
 }
 
 // planLive asks PuppetDB for all active nodes.
-func planLive(ctx context.Context, conf *config.Config, r plan.Request) (*plan.Plan, error) {
+func planLive(ctx context.Context, stderr io.Writer, conf *config.Config, r plan.Request) (*plan.Plan, error) {
 	cfg := puppetdb.Config{URL: conf.PuppetDB.URL, CAFile: conf.PuppetDB.CA, CertFile: conf.PuppetDB.Cert, KeyFile: conf.PuppetDB.Key}
 	if conf.PuppetDB.TokenFile != "" {
 		token, err := config.ReadToken(conf.PuppetDB.TokenFile)
@@ -146,7 +147,19 @@ func planLive(ctx context.Context, conf *config.Config, r plan.Request) (*plan.P
 	if conf.ENC != nil {
 		nodes = withENC(ctx, *conf.ENC, nodes)
 	}
-	return plan.Make(r, nodes)
+	return plan.Make(r, counted(stderr, nodes))
+}
+
+// counted shows on a terminal how many nodes have been read.
+func counted(stderr io.Writer, nodes func(adder) error) func(adder) error {
+	return func(add adder) error {
+		bar := progress.New(stderr, "reading inventory", 0)
+		defer bar.Done()
+		return nodes(func(certname, environment string, facts, trusted, enc map[string]any) error {
+			bar.Add(1)
+			return add(certname, environment, facts, trusted, enc)
+		})
+	}
 }
 
 func renderPlan(w io.Writer, p painter, v *plan.Plan, by string) {

@@ -63,8 +63,11 @@ func (v *rolloutView) firstGate() string {
 func (v *rolloutView) line(now time.Time) string {
 	sign, _ := icon(v.Status)
 	parts := []string{now.UTC().Format(time.RFC3339), safe(v.Name), sign + " " + v.Status, v.stageText(), v.nodesText()}
-	if v.Why != "" {
+	switch {
+	case v.Phase.Ended():
 		parts = append(parts, safe(v.Why))
+	case v.Why != "":
+		parts = append(parts, shorten(safe(v.Why), 160)) // explain has all of it
 	}
-	return strings.Join(parts, "  ")
+	return strings.TrimRight(strings.Join(parts, "  "), " ")
 }

@@ -17,6 +17,7 @@ func renderStatus(w io.Writer, l *look, v rolloutView, now time.Time) {
 	renderHeader(&head, l, v, now)
 	l.head = max(l.head, strings.Count(head.String(), "\n"))
 	fmt.Fprint(w, head.String(), strings.Repeat("\n", 1+l.head-strings.Count(head.String(), "\n")))
+	l.nodes = number(v.Nodes) + "/" + number(v.Nodes)
 	l.draw(w, statusTree(v, l, now))
 }
 

@@ -102,8 +102,11 @@ func below(v rolloutView, stem string, l *look, now time.Time) []row {
 // draw writes the rows in columns, each line cut to the width of the screen.
 func (l *look) draw(w io.Writer, rows []row) {
 	columns := func(r row) []cell {
-		if l.narrow() {
+		switch {
+		case l.narrow():
 			return []cell{{text: r.name}, {text: r.nodes}, {text: r.age}}
+		case l.width > 0 && l.width < kindFrom: // the signs before the names say as much
+			return []cell{{text: r.name}, r.status, {text: r.nodes}, {text: r.age}}
 		}
 		return []cell{{text: r.name}, {text: r.kind}, r.status, {text: r.nodes}, {text: r.age}}
 	}
@@ -119,6 +122,7 @@ func (l *look) draw(w io.Writer, rows []row) {
 			}
 		}
 	}
+	l.room(columns(row{nodes: l.nodes, age: "59m59s"}))
 	for _, r := range rows {
 		cells := columns(r)
 		if l.narrow() && r.span {
@@ -129,6 +133,15 @@ func (l *look) draw(w io.Writer, rows []row) {
 			line = append(line, c, cell{text: strings.Repeat(" ", l.least[i]-widthOf(c.text)+2)})
 		}
 		l.line(w, append(line, r.info...))
+	}
+}
+
+// room keeps columns wide enough for what may come: on a screen nothing is to move when numbers grow.
+func (l *look) room(cells []cell) {
+	for i, c := range cells {
+		if l.width > 0 {
+			l.least[i] = max(l.least[i], widthOf(c.text))
+		}
 	}
 }
 
