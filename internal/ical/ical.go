@@ -38,7 +38,13 @@ func File(path string, zone *time.Location, from, to time.Time) ([]schedule.Span
 }
 
 // Read is File for a reader.
-func Read(r io.Reader, zone *time.Location, from, to time.Time) ([]schedule.Span, error) {
+func Read(r io.Reader, zone *time.Location, from, to time.Time) (spans []schedule.Span, err error) {
+	// The libraries panic on some torn lines. That must not end the daemon, nor a freeze.
+	defer func() {
+		if p := recover(); p != nil {
+			spans, err = nil, fmt.Errorf("is no iCal file: %v", p)
+		}
+	}()
 	data, err := io.ReadAll(r)
 	switch {
 	case err != nil:
@@ -159,8 +165,8 @@ func repetitions(e ical.Event, start time.Time, zone *time.Location, from, to ti
 	}
 	var set rrule.Set
 	if option != nil {
-		if option.Freq > rrule.DAILY {
-			return nil, errors.New("RRULE: expected DAILY or less often")
+		if err := bounded(option, start); err != nil {
+			return nil, err
 		}
 		option.Dtstart = start
 		if !option.Until.IsZero() {
@@ -180,6 +186,20 @@ func repetitions(e ical.Event, start time.Time, zone *time.Location, from, to ti
 		set.ExDate(t)
 	}
 	return set.Between(from, to, true), nil
+}
+
+// bounded refuses rules that would take long to go through, since the leader waits for them.
+func bounded(o *rrule.ROption, start time.Time) error {
+	aDay := max(1, len(o.Byhour)) * max(1, len(o.Byminute)) * max(1, len(o.Bysecond))
+	switch {
+	case o.Freq > rrule.DAILY || aDay > 24:
+		return errors.New("RRULE: expected at most 24 times a day, and FREQ no more often than DAILY")
+	case o.Interval < 0 || o.Count < 0:
+		return errors.New("RRULE: expected INTERVAL and COUNT above 0")
+	case start.Year() < 1970:
+		return errors.New("RRULE: expected a start from 1970 on")
+	}
+	return nil
 }
 
 // until is the end of a rule: one without a zone is read in that of the event, and a date is its whole day.

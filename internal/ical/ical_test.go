@@ -85,6 +85,9 @@ func TestReadRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":              "",
 		"text":               "hello\r\n",
+		"torn line":          "0;0=",
+		"every second":       calendar("DTSTART;VALUE=DATE:20261127\nRRULE:FREQ=DAILY;BYHOUR=1,2,3,4,5;BYMINUTE=1,2,3,4,5"),
+		"for ever":           calendar("DTSTART;VALUE=DATE:00010101\nRRULE:FREQ=DAILY"),
 		"torn":               strings.TrimSuffix(calendar("DTSTART;VALUE=DATE:20261225"), "END:VCALENDAR\r\n"),
 		"unknown zone":       calendar("DTSTART;TZID=W. Europe Standard Time:20261127T060000\nDURATION:PT1H"),
 		"no start":           calendar("SUMMARY:x"),
