@@ -10,10 +10,14 @@ ROUNDS ?= 2000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build tools test unit e2e lint bench bench-enc fuzz stats clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc fuzz stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## a bad change and a good one on a simulated fleet; KEEP=1 leaves it running, NODES=20000
+	@CGO_ENABLED=0 go build -trimpath -o bin/demo ./tools/demo
+	@bin/demo $(if $(KEEP),-keep) $(if $(NODES),-nodes $(NODES))
 
 build: ## static programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
