@@ -217,7 +217,11 @@ func (s *Sim) here(i int, at time.Time) bool {
 func (s *Sim) snapshot(i int) (last record, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.nodes[i].last, ms(s.now)
+	n := &s.nodes[i]
+	if n.last.visible > s.now {
+		return n.before, ms(s.now)
+	}
+	return n.last, ms(s.now)
 }
 
 // Nodes implements pdbserver.Backend.

@@ -72,7 +72,7 @@ func (s *Sim) run(i int) {
 	r.length = uint32(s.length(i, seq, start) * factor)
 	r.produced = start + int64(r.length) + 50
 	r.visible = r.produced + int64(-math.Log(1-unit(sc.Seed, forDelay, uint64(i), uint64(seq)))*float64(time.Duration(sc.Delay).Milliseconds()))
-	n.last = r
+	n.before, n.last = n.last, r
 	m := r.produced / minute
 	s.minutes[m] = append(s.minutes[m], r)
 	if r.kind == failedRun || r.kind == refused || r.kind == hidden {

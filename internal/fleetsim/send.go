@@ -121,3 +121,8 @@ func (t Sender) send(ctx context.Context, command string, version int, certname 
 	}
 	return nil
 }
+
+// Deactivate takes a node out of what is active.
+func (t Sender) Deactivate(ctx context.Context, certname string) error {
+	return t.send(ctx, "deactivate_node", 3, certname, map[string]any{"certname": certname, "producer_timestamp": time.Now().UTC().Format(stamp)})
+}

@@ -66,7 +66,8 @@ type state struct {
 	inEnv   uint16 // runs of env
 	gone    bool
 	mute    bool
-	last    record
+	last    record // may not be visible yet; before is then
+	before  record
 }
 
 // New makes a fleet that has been running for History at now.
