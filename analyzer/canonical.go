@@ -1,11 +1,14 @@
 package analyzer
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -17,38 +20,103 @@ import (
 // came twice once, times in UTC, values that are no finite numbers left out. It fails
 // only on a time that JSON cannot carry (a year beyond 9999).
 func (e Evidence) Canonical() ([]byte, error) {
-	return encode(e.normalized())
+	var b bytes.Buffer
+	_, err := e.WriteCanonical(&b)
+	return b.Bytes(), err
 }
 
-func encode(normal Evidence) ([]byte, error) {
-	b, err := json.Marshal(normal)
-	if err != nil {
-		return nil, fmt.Errorf("evidence of stage %q of rollout %q: %w", normal.Stage, normal.Rollout, err)
+// WriteCanonical writes what Canonical returns, without having all of it in memory, and
+// returns its digest, the sha256 in hex. A nil writer only wants the digest.
+func (e Evidence) WriteCanonical(w io.Writer) (digest string, err error) {
+	hash := sha256.New()
+	out := io.Writer(hash)
+	if w != nil {
+		out = io.MultiWriter(hash, w)
 	}
-	return b, nil
+	buffered := bufio.NewWriterSize(out, 1<<16)
+	if err := e.normalized().encode(buffered); err != nil {
+		return "", fmt.Errorf("evidence of stage %q of rollout %q: %w", e.Stage, e.Rollout, err)
+	}
+	if err := buffered.Flush(); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// digest returns the sha256 of encoded evidence as hex.
-func digest(encoded []byte) string {
-	sum := sha256.Sum256(encoded)
-	return hex.EncodeToString(sum[:])
+// encode writes the same bytes as json.Marshal would, the long lists one element after the other.
+func (e Evidence) encode(w *bufio.Writer) error {
+	nodes, runs := e.Nodes, e.Runs
+	e.Nodes, e.Runs = nil, nil
+	rest, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	// Both lists stand before the SLIs, or where there are none, before the sources.
+	at := bytes.Index(rest, []byte(`,"slis":`))
+	if at < 0 || bytes.Index(rest, []byte(`,"sources":`)) < at {
+		at = bytes.Index(rest, []byte(`,"sources":`))
+	}
+	_, _ = w.Write(rest[:at]) // a bufio.Writer remembers its error until Flush
+	if err := writeList(w, "nodes", nodes); err != nil {
+		return err
+	}
+	if err := writeList(w, "runs", runs); err != nil {
+		return err
+	}
+	_, _ = w.Write(rest[at:])
+	return nil
+}
+
+func writeList[T any](w *bufio.Writer, name string, list []T) error {
+	if len(list) == 0 {
+		return nil
+	}
+	_, _ = w.WriteString(`,"` + name + `":[`)
+	for i := range list {
+		b, err := json.Marshal(&list[i])
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			_ = w.WriteByte(',')
+		}
+		_, _ = w.Write(b)
+	}
+	return w.WriteByte(']')
 }
 
 // normalized returns a copy that no order of the input can change. The input keeps its own.
 func (e Evidence) normalized() Evidence {
 	e.StageStarted, e.Now, e.Sources.Through = clean(e.StageStarted), clean(e.Now), clean(e.Sources.Through)
 	e.Sources.Reasons = slices.Sorted(slices.Values(e.Sources.Reasons))
-	e.Nodes = slices.Clone(e.Nodes)
-	for i := range e.Nodes {
-		e.Nodes[i].AdmittedAt = clean(e.Nodes[i].AdmittedAt)
-	}
-	slices.SortFunc(e.Nodes, func(a, b Node) int {
-		return cmp.Or(strings.Compare(a.Certname, b.Certname), cmp.Compare(a.Stage, b.Stage),
-			a.AdmittedAt.Compare(b.AdmittedAt), strings.Compare(a.Stratum, b.Stratum))
-	})
+	e.Nodes = normalNodes(e.Nodes)
 	e.Runs = normalRuns(e.Runs)
 	e.SLIs = normalSLIs(e.SLIs)
 	return e
+}
+
+// normalNodes sorts a copy. What is in order already, as at every look of a daemon, is taken as it is: nothing writes to it.
+func normalNodes(in []Node) []Node {
+	inOrder := true
+	for i := range in {
+		at := &in[i].AdmittedAt
+		if at.Location() != time.UTC || *at != at.Round(0) || i > 0 && in[i-1].Certname >= in[i].Certname {
+			inOrder = false
+			break
+		}
+	}
+	if inOrder {
+		return in
+	}
+	out := slices.Clone(in)
+	for i := range out {
+		out[i].AdmittedAt = clean(out[i].AdmittedAt)
+	}
+	slices.SortFunc(out, func(a, b Node) int {
+		return cmp.Or(strings.Compare(a.Certname, b.Certname), cmp.Compare(a.Stage, b.Stage),
+			a.AdmittedAt.Compare(b.AdmittedAt), strings.Compare(a.Stratum, b.Stratum))
+	})
+	return out
 }
 
 // clean drops the zone and the monotonic reading, which say nothing about the moment.

@@ -13,32 +13,24 @@ type scope struct {
 	unexposed, left                   []string
 }
 
-func (c *cohorts) scope(name string, in func(*history) bool) scope {
-	s := scope{name: name}
-	for _, h := range c.canaries {
-		if !in(h) {
-			continue
-		}
-		s.admitted++
-		switch {
-		case h.state.Excluded:
-			s.excluded++
-			s.left = capped(s.left, h.Certname)
-		case h.state.Exposed:
-			s.live++
-			s.exposed++
-		default:
-			s.live++
-			s.unexposed = capped(s.unexposed, h.Certname)
-		}
+func (s *scope) add(h *history) {
+	s.admitted++
+	switch {
+	case h.state.Excluded:
+		s.excluded++
+		s.left = capped(s.left, h.Certname)
+	case h.state.Exposed:
+		s.live++
+		s.exposed++
+	default:
+		s.live++
+		s.unexposed = capped(s.unexposed, h.Certname)
 	}
-	return s
 }
 
 // scopes returns all stages and, where that is not the same, this stage alone.
 func (c *cohorts) scopes() []scope {
-	whole := c.scope("admitted nodes", func(*history) bool { return true })
-	stage := c.scope("nodes that this stage admitted", func(h *history) bool { return h.Stage == c.evidence.StageIndex })
+	whole, stage := c.tally.whole, c.tally.stage
 	if stage.admitted == whole.admitted {
 		return []scope{whole}
 	}
@@ -70,9 +62,9 @@ func (c *cohorts) lacks(n Counts) []string {
 	for _, s := range c.scopes() {
 		out = append(out, s.lacks(c.policy)...)
 	}
-	if behind := c.behind(); len(behind) > 0 {
+	if behind := c.tally.behind; behind > 0 {
 		out = append(out, fmt.Sprintf("%d exposed nodes have fewer than %d runs of the candidate, the fewest %d: %s",
-			len(behind), c.policy.Runs, n.Runs, names(behind, len(behind))))
+			behind, c.policy.Runs, n.Runs, names(c.tally.behindNames, behind)))
 	}
 	if n.Silent > 0 {
 		out = append(out, fmt.Sprintf("%d admitted nodes are silent: %s", n.Silent, names(n.SilentNodes, n.Silent)))
@@ -84,16 +76,6 @@ func (c *cohorts) lacks(n Counts) []string {
 		out = append(out, "the stage bakes until "+end.Format(time.RFC3339))
 	}
 	return append(out, c.staleness()...)
-}
-
-// behind names the exposed nodes with too few runs.
-func (c *cohorts) behind() (out []string) {
-	for _, h := range c.canaries {
-		if s := h.state; s.Exposed && !s.Excluded && s.Runs < c.policy.Runs {
-			out = append(out, h.Certname)
-		}
-	}
-	return out
 }
 
 func (c *cohorts) staleness() []string {

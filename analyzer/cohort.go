@@ -22,32 +22,41 @@ type history struct {
 type cohorts struct {
 	policy   Policy
 	evidence Evidence
+	// canaries and controls with runs in the evidence, by certname. A node whose summary says it all is only counted.
 	canaries []*history
 	controls []*history
+	tally    tally
 	// others are runs of certnames that the evidence does not list as nodes.
 	others []observed
 }
 
 // newCohorts expects normalised evidence: nodes by certname, runs by certname and time.
 func newCohorts(p Policy, e Evidence) *cohorts {
-	c := &cohorts{policy: p, evidence: e}
+	c := &cohorts{policy: p, evidence: e, tally: newTally(len(p.SLIs) > 0)}
 	rest := e.Runs
-	for _, n := range e.Nodes {
-		h := &history{Node: n}
+	var scratch history
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
 		for len(rest) > 0 && rest[0].Certname < n.Certname {
 			c.others = append(c.others, observed{rest[0], e.classify(rest[0])})
 			rest = rest[1:]
 		}
+		h := &scratch
+		if kept := n.Summary == nil || len(rest) > 0 && rest[0].Certname == n.Certname; kept {
+			h = &history{}
+			if n.Admitted() {
+				c.canaries = append(c.canaries, h)
+			} else {
+				c.controls = append(c.controls, h)
+			}
+		}
+		h.Node = *n
 		for len(rest) > 0 && rest[0].Certname == n.Certname {
 			h.add(observed{rest[0], e.classify(rest[0])})
 			rest = rest[1:]
 		}
 		h.state = c.stateOf(h)
-		if n.Admitted() {
-			c.canaries = append(c.canaries, h)
-		} else {
-			c.controls = append(c.controls, h)
-		}
+		c.tally.add(h, e.StageIndex, p.Runs)
 	}
 	for _, r := range rest {
 		c.others = append(c.others, observed{r, e.classify(r)})
@@ -63,52 +72,16 @@ func (h *history) add(o observed) {
 	h.before = append(h.before, o)
 }
 
-// firstAdmission is when the first canary got the change: controls are compared from there on.
-func (c *cohorts) firstAdmission() (t time.Time) {
-	for _, h := range c.canaries {
-		t = earliest(t, h.AdmittedAt)
-	}
-	return t
-}
-
 // maxNames caps the lists of names in a verdict; counts are never capped.
 const maxNames = 20
 
 func (c *cohorts) counts() Counts {
-	n := Counts{Admitted: len(c.canaries)}
-	covered := false
+	n := c.tally.counts
 	for _, h := range c.canaries {
-		s := h.state
 		n.countOutcomes(h.after)
-		if s.Excluded {
-			n.Excluded++
-			n.ExcludedNodes = capped(n.ExcludedNodes, h.Certname)
-			continue
-		}
-		n.Live++
-		if s.Silent {
-			n.Silent++
-			n.SilentNodes = capped(n.SilentNodes, h.Certname)
-		}
-		if !s.Exposed {
-			n.Unexposed = capped(n.Unexposed, h.Certname)
-			continue
-		}
-		n.Exposed++
-		if !covered || s.Runs < n.Runs {
-			n.Runs, covered = s.Runs, true
-		}
 	}
-	since := c.firstAdmission()
 	for _, h := range c.controls {
-		if h.state.Excluded {
-			n.ControlExcluded++
-			continue
-		}
-		n.Control++
-		if failedSince(h.before, since) {
-			n.ControlFailed++
-		}
+		n.ControlFailed += oneIf(!h.state.Excluded && failedSince(h.before, c.tally.first))
 	}
 	return n
 }

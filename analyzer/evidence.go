@@ -16,6 +16,8 @@ type Node struct {
 	// Stage is the index of the stage that admitted the node, -1 for a control.
 	Stage   int    `json:"stage"`
 	Stratum string `json:"stratum"`
+	// Summary stands for the node's runs; nil where the evidence has them all.
+	Summary *Summary `json:"summary,omitempty"`
 }
 
 // Admitted reports whether the node may have the change.
@@ -93,10 +95,15 @@ func (e Evidence) problems() []string {
 	add(e.StageStarted.IsZero(), "the evidence does not say when the stage started")
 	add(e.Bake < 0, "the evidence's bake time is negative")
 	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
-	for i, n := range e.Nodes {
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		twice, half := i > 0 && n.Certname == e.Nodes[i-1].Certname, n.Admitted() != (n.Stage >= 0)
+		if n.Certname != "" && !twice && !half && n.Stage <= e.StageIndex {
+			continue
+		}
 		add(n.Certname == "", "a node of the evidence has no certname")
-		add(i > 0 && n.Certname == e.Nodes[i-1].Certname, "the evidence lists node "+n.Certname+" twice")
-		add(n.Admitted() != (n.Stage >= 0), "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
+		add(twice, "the evidence lists node "+n.Certname+" twice")
+		add(half, "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
 		add(n.Stage > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
 	}
 	for i, s := range e.SLIs {

@@ -32,18 +32,34 @@ func Exposure(e Evidence) map[string]NodeState { return DefaultPolicy().Exposure
 
 // Exposure returns the state of every node of the evidence by certname, as Judge sees it.
 func (p Policy) Exposure(e Evidence) map[string]NodeState {
-	c := newCohorts(p, e.normalized())
 	out := make(map[string]NodeState, len(e.Nodes))
-	for _, list := range [][]*history{c.canaries, c.controls} {
-		for _, h := range list {
-			out[h.Certname] = h.state
-		}
-	}
+	p.States(e, func(certname string, s NodeState) { out[certname] = s })
 	return out
+}
+
+// States gives the state of one node after the other, by certname, as Judge sees it.
+func (p Policy) States(e Evidence, yield func(certname string, s NodeState)) {
+	c := cohorts{policy: p, evidence: e.normalized()}
+	rest := c.evidence.Runs
+	for i := range c.evidence.Nodes {
+		h := history{Node: c.evidence.Nodes[i]}
+		for len(rest) > 0 && rest[0].Certname <= h.Certname {
+			if rest[0].Certname == h.Certname {
+				h.add(observed{rest[0], c.evidence.classify(rest[0])})
+			}
+			rest = rest[1:]
+		}
+		yield(h.Certname, c.stateOf(&h))
+	}
 }
 
 func (c *cohorts) stateOf(h *history) NodeState {
 	s := NodeState{Admitted: h.Admitted(), AdmittedAt: h.AdmittedAt, Stage: h.Stage}
+	if sum := h.Summary; sum != nil {
+		s.Runs, s.Exposed = int(sum.Runs), sum.Runs > 0
+		c.silence(&s, h)
+		return s
+	}
 	c.expose(&s, h)
 	said := h.after
 	if !h.Admitted() {

@@ -14,26 +14,31 @@ import (
 // tolerated. A pass needs the lack of all of these and everything that clean.go lists. All
 // else, evidence or a policy that makes no sense included, is inconclusive.
 func Judge(p Policy, e Evidence) Verdict {
-	e = e.normalized()
-	encoded, err := encode(e)
+	v := Look(p, e)
+	digest, err := e.WriteCanonical(nil)
 	if err != nil {
-		return refused("", []string{err.Error()})
+		return refused([]string{err.Error()})
 	}
+	v.Evidence = digest
+	return v
+}
+
+// Look is Judge without the digest of the evidence, which takes longer than all the rest: for a look that moves nothing.
+func Look(p Policy, e Evidence) Verdict {
+	e = e.normalized()
 	problems := e.problems()
 	if err := p.Validate(); err != nil {
 		problems = append(problems, strings.Split("policy: "+err.Error(), "\n")...)
 	}
 	if len(problems) > 0 {
-		return refused(digest(encoded), problems)
+		return refused(problems)
 	}
-	v := newCohorts(p, e).verdict()
-	v.Evidence = digest(encoded)
-	return v
+	return newCohorts(p, e).verdict()
 }
 
 // refused is the verdict on what cannot be judged.
-func refused(evidence string, problems []string) Verdict {
-	return Verdict{Reason: "cannot be judged: " + problems[0], Missing: problems, Evidence: evidence}
+func refused(problems []string) Verdict {
+	return Verdict{Reason: "cannot be judged: " + problems[0], Missing: problems}
 }
 
 func (c *cohorts) verdict() Verdict {
@@ -93,7 +98,7 @@ const noEvidence = "no exposed node yet"
 // of them count is for the stop rule and the incidents.
 func (c *cohorts) eventCheck(of class, s stop, n Counts, blame *Culprit, hold []string) Check {
 	check := Check{Name: of.String(), CanaryTotal: n.Admitted, ControlTotal: n.Control}
-	since := c.firstAdmission()
+	since := c.tally.first
 	for _, h := range c.canaries {
 		check.Canary += oneIf(slices.ContainsFunc(h.after, of.shownBy))
 	}
@@ -122,10 +127,7 @@ func (of class) shownBy(o observed) bool {
 }
 
 func (c *cohorts) silenceCheck(n Counts) Check {
-	check := Check{Name: "silence", Canary: n.Silent, CanaryTotal: n.Live, ControlTotal: n.Control}
-	for _, h := range c.controls {
-		check.Control += oneIf(h.state.Silent)
-	}
+	check := Check{Name: "silence", Canary: n.Silent, CanaryTotal: n.Live, Control: c.tally.controlSilent, ControlTotal: n.Control}
 	check = check.events()
 	switch {
 	case n.Live == 0:

@@ -2,6 +2,8 @@ package analyzer
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -120,8 +122,12 @@ func TestStoredEvidenceGivesTheSameVerdict(t *testing.T) {
 		if got, want := verdictBytes(t, p, again), verdictBytes(t, p, w.Evidence); !bytes.Equal(got, want) {
 			t.Fatalf("replay changed the verdict:\n%s\n%s", got, want)
 		}
-		if v := Judge(p, again); v.Evidence != digest(stored) {
-			t.Fatalf("evidence %s, want the digest of what is stored, %s", v.Evidence, digest(stored))
+		sum := sha256.Sum256(stored)
+		if v := Judge(p, again); v.Evidence != hex.EncodeToString(sum[:]) {
+			t.Fatalf("evidence %s, want the digest of what is stored, %x", v.Evidence, sum)
+		}
+		if whole, err := json.Marshal(w.normalized()); err != nil || !bytes.Equal(whole, stored) {
+			t.Fatalf("stored is not what json.Marshal writes, %v:\n%s\n%s", err, stored, whole)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func TestPatience(t *testing.T) {
 	for _, tc := range cases {
 		p := policy
 		p.Floor = minutes(tc.floor)
-		if got, want := p.patience(tc.past), time.Duration(tc.want)*time.Minute; got != want {
+		if got, want := p.patience(habitOf(tc.past)), time.Duration(tc.want)*time.Minute; got != want {
 			t.Errorf("%s: %s, want %s", tc.name, got, want)
 		}
 	}

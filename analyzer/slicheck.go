@@ -67,21 +67,15 @@ type arms struct {
 
 func (c *cohorts) arms(s SLISample) arms {
 	var a arms
-	for _, h := range c.canaries {
-		if !h.state.Exposed || h.state.Excluded {
-			continue
-		}
+	for _, name := range c.tally.comparableCanary {
 		a.exposed++
-		if v, ok := s.Canary[h.Certname]; ok {
+		if v, ok := s.Canary[name]; ok {
 			a.canary = append(a.canary, v)
 		}
 	}
-	for _, h := range c.controls {
-		if h.state.Excluded {
-			continue
-		}
+	for _, name := range c.tally.comparableOther {
 		a.controls++
-		if v, ok := s.Control[h.Certname]; ok {
+		if v, ok := s.Control[name]; ok {
 			a.control = append(a.control, v)
 		}
 	}

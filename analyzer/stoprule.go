@@ -18,12 +18,9 @@ type stop struct {
 // stage alone: a bad last stage must not drown in the good ones before it.
 func (c *cohorts) rule(all []incident, exposed int) stop {
 	p := c.policy.Stop
-	whole := tally(p, all, "the admitted nodes", len(c.canaries), func(incident) bool { return true })
-	index, here := c.evidence.StageIndex, 0
-	for _, h := range c.canaries {
-		here += oneIf(h.Stage == index)
-	}
-	stage := tally(p, all, "the nodes of this stage", here, func(i incident) bool { return i.stage == index })
+	whole := stopOf(p, all, "the admitted nodes", c.tally.whole.admitted, func(incident) bool { return true })
+	index := c.evidence.StageIndex
+	stage := stopOf(p, all, "the nodes of this stage", c.tally.stage.admitted, func(i incident) bool { return i.stage == index })
 	out := whole
 	if stage.reached && !whole.reached {
 		out = stage
@@ -34,7 +31,7 @@ func (c *cohorts) rule(all []incident, exposed int) stop {
 	return out
 }
 
-func tally(p StopPolicy, all []incident, scope string, of int, in func(incident) bool) stop {
+func stopOf(p StopPolicy, all []incident, scope string, of int, in func(incident) bool) stop {
 	s := stop{scope: scope, of: of, need: max(p.Min, needed(p.Share, of)), classes: map[class]bool{}}
 	nodes := map[string]bool{}
 	for _, i := range all {
