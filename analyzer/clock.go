@@ -44,6 +44,9 @@ func (r Run) at() time.Time {
 	return time.Time{}
 }
 
+// Began is the one time by which runs are ordered.
+func (r *Run) Began() time.Time { return r.at() }
+
 // seen is when the run proved the node alive: the earlier of the two server clocks,
 // zero when that lies after now, so that no clock from the future keeps a dead node alive.
 func (r Run) seen(now time.Time) time.Time {

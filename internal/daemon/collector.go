@@ -20,20 +20,24 @@ import (
 // collector reads the world that rollouts are judged by: reports, nodes and the site's ENC data. It runs beside the
 // leader's loop, so that a PuppetDB that hangs never delays a stop.
 type collector struct {
-	cfg  *config.Config
-	pdb  *puppetdb.Client
-	prom *sli.Client // nil where there is none
-	enc  *encData
-	log  zerolog.Logger
-	now  func() time.Time
-	wake func()
+	cfg    *config.Config
+	pdb    *puppetdb.Client
+	prom   *sli.Client // nil where there is none
+	enc    *encData
+	ledger *ledger
+	log    zerolog.Logger
+	now    func() time.Time
+	wake   func()
 	// since says when the oldest rollout under way began, the zero time without one: what happened since then is
 	// evidence, however long ago it is.
 	since func(context.Context) (time.Time, error)
 
+	// enlisted is closed when the rollouts under way have their courses: reports are counted from then on.
+	enlisted chan struct{}
+	once     sync.Once
+
 	mu        sync.Mutex
 	feed      *puppetdb.Feed
-	history   *history
 	inventory *inventory
 	through   time.Time
 	reached   time.Time // through, at the poll before
@@ -41,11 +45,37 @@ type collector struct {
 	problems  map[string]string
 	reports   uint64
 	oldest    time.Time // first admission of the oldest rollout under way
+	asked     []string  // attributes that selectors ask for
+	reread    chan struct{}
+}
+
+// ask has the inventory read anew if it lacks attributes that somebody asks for, and says which.
+func (c *collector) ask(attributes []string) (lacking []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := slices.Concat(c.asked, attributes)
+	slices.Sort(asked)
+	c.asked = slices.Compact(asked)
+	if c.inventory == nil {
+		return nil // said elsewhere
+	}
+	if lacking = c.inventory.lacks(attributes); len(lacking) > 0 {
+		hint(c.reread)
+	}
+	return lacking
 }
 
 func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func(), since func(context.Context) (time.Time, error)) *collector {
-	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), log: log, now: now, wake: wake, since: since,
-		history: newHistory(), problems: map[string]string{}}
+	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), ledger: newLedger(now), log: log, now: now, wake: wake, since: since,
+		enlisted: make(chan struct{}), reread: make(chan struct{}, 1), asked: attributesOf(configured(cfg)), problems: map[string]string{}}
+}
+
+// configured lists the selectors of a configuration.
+func configured(cfg *config.Config) (out []string) {
+	for _, s := range cfg.Segments {
+		out = append(out, s.Selector)
+	}
+	return out
 }
 
 // What problems are told of.
@@ -66,6 +96,13 @@ func (c *collector) run(ctx context.Context) {
 		{time.Duration(c.cfg.PuppetDB.Inventory), c.readInventory, sourceInventory},
 	} {
 		wg.Go(func() {
+			if loop.name == sourceReports {
+				select {
+				case <-c.enlisted:
+				case <-ctx.Done():
+					return
+				}
+			}
 			for {
 				err := loop.do(ctx)
 				if ctx.Err() != nil {
@@ -79,9 +116,14 @@ func (c *collector) run(ctx context.Context) {
 				if err != nil {
 					wait = min(wait, 10*time.Second)
 				}
+				reread := c.reread
+				if loop.name != sourceInventory {
+					reread = nil
+				}
 				select {
 				case <-ctx.Done():
 					return
+				case <-reread:
 				case <-time.After(wait):
 				}
 			}
@@ -140,16 +182,14 @@ func (c *collector) poll(ctx context.Context) error {
 		}
 		return err
 	}
+	c.ledger.add(batch.Reports)
 	c.mu.Lock()
-	c.history.add(batch.Reports)
-	c.history.forget(c.horizon(c.now().Add(-8 * 24 * time.Hour)))
+	horizon := c.horizon(c.now().Add(-8 * 24 * time.Hour))
 	c.through = batch.Through
 	c.reports += uint64(len(batch.Reports))
-	missing := make([]string, 0, len(c.history.missing))
-	for hash := range c.history.missing {
-		missing = append(missing, hash)
-	}
 	c.mu.Unlock()
+	c.ledger.forget(horizon)
+	missing := c.ledger.wanted()
 	if batch.Incomplete != nil {
 		return batch.Incomplete
 	}
@@ -213,27 +253,27 @@ func (c *collector) newFeed(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	c.feed, c.history = feed, newHistory()
+	c.feed = feed
 	c.mu.Unlock()
 	return nil
 }
 
 func (c *collector) details(ctx context.Context, missing []string) error {
-	slices.Sort(missing)
 	for chunk := range slices.Chunk(missing, 200) {
 		found, err := c.pdb.Details(ctx, chunk)
 		if err != nil {
 			return fmt.Errorf("details of failed runs: %w", err)
 		}
-		c.mu.Lock()
-		c.history.detail(chunk, found)
-		c.mu.Unlock()
+		c.ledger.detail(chunk, found)
 	}
 	return nil
 }
 
 func (c *collector) readInventory(ctx context.Context) error {
-	inv, err := readInventory(ctx, c.pdb, c.enc, c.now())
+	c.mu.Lock()
+	asked := c.asked
+	c.mu.Unlock()
+	inv, err := readInventory(ctx, c.pdb, c.enc, asked, c.now())
 	if err != nil {
 		return err
 	}
@@ -281,19 +321,4 @@ func (c *collector) nodes() *inventory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.inventory
-}
-
-// runs copies the runs of all nodes since a time.
-func (c *collector) runs(since time.Time) []analyzer.Run {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []analyzer.Run
-	for _, list := range c.history.runs {
-		for _, r := range list {
-			if !r.Produced.Before(since) {
-				out = append(out, r)
-			}
-		}
-	}
-	return out
 }

@@ -14,20 +14,29 @@ import (
 
 // decide lets gate decide. Where the decision could not be written down, with its evidence, before it is carried out,
 // nothing goes forward; what has to be taken back is taken back all the same.
-func (c *change) decide(ctx context.Context, w gate.World) (gate.Decision, error) {
+func (c *change) decide(ctx context.Context, w *gate.World) (gate.Decision, error) {
 	err := c.writable(ctx)
 	if errors.Is(err, store.ErrUnavailable) {
 		return gate.Decision{}, err
 	}
 	if err == nil {
-		d := gate.Decide(w)
-		if err = c.keep(d, w); err == nil {
+		d := gate.Decide(*w)
+		var named bool
+		if named, err = c.keep(d, w); err == nil && named {
+			d = gate.Decide(*w) // the same, with the evidence named
+		}
+		if err == nil {
 			return d, nil
+		}
+	}
+	for i := range w.Rollouts { // what could not be written down is not named either
+		if v := &w.Rollouts[i].Verdict; v.Evidence == unwritten {
+			v.Evidence = ""
 		}
 	}
 	w.Sources.Fresh = false
 	w.Sources.Reasons = append(slices.Clone(w.Sources.Reasons), "decisions cannot be written down: "+err.Error())
-	return gate.Decide(w), nil
+	return gate.Decide(*w), nil
 }
 
 // writable brings the local audit up to the store's, and tries whether more could be written.
@@ -46,19 +55,37 @@ func (c *change) writable(ctx context.Context) error {
 	return f.Close()
 }
 
-// keep stores the evidence of every rollout that is to move, before it does. A back-out does not wait for that.
-func (c *change) keep(d gate.Decision, w gate.World) error {
+// unwritten stands for the digest of evidence until it is known that something rests on it: at a million nodes it takes
+// longer than all the rest of a look.
+const unwritten = "unwritten"
+
+// restsOn says whether a state names evidence that is not written.
+func restsOn(s gate.State) bool {
+	return s.Verdict != nil && s.Verdict.Evidence == unwritten ||
+		slices.ContainsFunc(s.Stages, func(st gate.StageState) bool { return st.Verdict == unwritten })
+}
+
+// keep stores the evidence of every rollout that is to move, before it does, and names it in the verdict. A back-out does
+// not wait for that.
+func (c *change) keep(d gate.Decision, w *gate.World) (named bool, err error) {
 	var errs []error
 	for i := range w.Rollouts {
 		r := &w.Rollouts[i]
 		next, changed := d.States[r.Spec.Name]
 		e, judged := c.evidence[r.Spec.Name]
-		if !changed || !judged || len(next.Stages) == len(r.State.Stages) && next.Phase == r.State.Phase {
+		moves := len(next.Stages) != len(r.State.Stages) || next.Phase != r.State.Phase || restsOn(next)
+		if !changed || !judged || !moves {
 			continue
 		}
-		if err := keepEvidence(c.leader.site.cfg.Controller.StateDir, e, r.Verdict.Evidence); err != nil && next.Phase != gate.BackedOut {
+		digest, err := keepEvidence(c.leader.site.cfg.Controller.StateDir, e)
+		if err != nil && next.Phase != gate.BackedOut {
 			errs = append(errs, fmt.Errorf("evidence of rollout %s: %w", r.Spec.Name, err))
+			continue
 		}
+		if err != nil {
+			digest, _ = e.WriteCanonical(nil)
+		}
+		r.Verdict.Evidence, named = digest, true
 	}
-	return errors.Join(errs...)
+	return named, errors.Join(errs...)
 }

@@ -2,14 +2,11 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"sort"
 	"time"
 
@@ -23,20 +20,6 @@ import (
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/segments"
 )
-
-// fleet answers questions about the nodes of one track at one look.
-type fleet struct {
-	nodes     []*node
-	positions map[string]string // certname → u, for one salt
-}
-
-func newFleet(nodes []*node, salt string) *fleet {
-	f := &fleet{nodes: nodes, positions: make(map[string]string, len(nodes))}
-	for _, n := range nodes {
-		f.positions[n.certname] = segments.Position(salt, n.certname)
-	}
-	return f
-}
 
 // sets gives published sets by digest, read from the store once.
 type sets struct {
@@ -66,45 +49,25 @@ func (s *sets) member(digest string) func(fingerprint string) bool {
 	}
 }
 
-// population gives who is in a stage. A stage that began has its set; one that comes next is resolved now.
-func (f *fleet) population(set string, in []*node, state *gate.State, before int, member func(set, print string) bool) gate.Population {
-	p := gate.Population{Set: set}
-	for _, n := range in {
-		u := f.positions[n.certname]
-		p.Positions = append(p.Positions, u)
-		at, stage := state.AdmittedAt(u, func(set string) bool { return member(set, n.fingerprint) })
-		if !at.IsZero() && stage < before {
-			p.Earlier = append(p.Earlier, u)
-		}
-	}
-	slices.Sort(p.Positions)
-	slices.Sort(p.Earlier)
-	return p
-}
-
-// evidence puts together what the judge looks at for the rollout's current stage.
-func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, f *fleet, baseline string, member func(set, print string) bool, now time.Time) analyzer.Evidence {
-	i := r.State.Current()
-	for i > 0 && r.State.Stages[i].Skipped {
-		i-- // a stage that added nobody proves nothing: the one before it is judged on
-	}
+// evidence puts together what the judge looks at for the rollout's current stage. The caller holds the ledger.
+func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *course, baseline string, now time.Time) analyzer.Evidence {
+	i := judged(&r.State)
 	stage := r.State.Stages[i]
 	e := analyzer.Evidence{
 		Rollout: r.Spec.Name, Stage: stage.Name, StageIndex: i, Kind: r.Spec.Kind(), Candidate: r.Spec.Candidate, Baseline: baseline,
 		StageStarted: stage.Since, Bake: time.Duration(r.Spec.Schedule.Stages[i].Bake.Time), Sources: l.collector.sources(now), Now: now,
-	}
-	for _, n := range f.nodes {
-		at, by := r.State.AdmittedAt(f.positions[n.certname], func(set string) bool { return member(set, n.fingerprint) })
-		e.Nodes = append(e.Nodes, analyzer.Node{Certname: n.certname, AdmittedAt: at, Stage: min(by, i)})
+		Nodes: course.nodes,
 	}
 	// No further back than any leader reads, so that the next one judges on the same bytes.
-	e.Runs = l.collector.runs(r.State.Stages[0].Since.Add(-l.collector.lookBack()))
+	e.Runs = l.collector.ledger.troubled(r.State.Stages[0].Since.Add(-l.collector.lookBack()))
 	taint(e.Runs, rollouts, func(set, print string) bool {
 		_, known := l.sets.have[set]
-		return !known || member(set, print)
+		return !known || member(l.sets, set, print)
 	})
 	return e
 }
+
+func member(s *sets, set, print string) bool { return s.member(set)(print) }
 
 // taint marks failed runs that a node made under a change which was backed out since: what failed then must not excuse
 // the next try of it.
@@ -138,27 +101,31 @@ func (l *leader) slis(ctx context.Context, p analyzer.Policy, e *analyzer.Eviden
 	if len(p.SLIs) == 0 {
 		return
 	}
-	states := p.Exposure(*e)
 	// A Prometheus that hangs costs one look a few seconds, and never a back-out.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for _, s := range p.SLIs {
+	values := make([]map[string]float64, len(p.SLIs))
+	for i, s := range p.SLIs {
 		sample := analyzer.SLISample{Name: s.Name, Canary: map[string]float64{}, Control: map[string]float64{}}
 		answer, err := l.ask(ctx, s, e.Now)
 		if err != nil {
 			sample.Err = err.Error()
 		}
-		sample.Aggregate = answer.Aggregate
-		for certname, v := range answer.Values {
-			switch st, known := states[certname]; {
-			case known && st.Admitted && st.Exposed:
-				sample.Canary[certname] = v
-			case known && !st.Admitted:
-				sample.Control[certname] = v
-			}
-		}
+		sample.Aggregate, values[i] = answer.Aggregate, answer.Values
 		e.SLIs = append(e.SLIs, sample)
 	}
+	p.States(*e, func(certname string, st analyzer.NodeState) {
+		for i := range values {
+			v, ok := values[i][certname]
+			switch {
+			case !ok:
+			case st.Admitted && st.Exposed:
+				e.SLIs[i].Canary[certname] = v
+			case !st.Admitted:
+				e.SLIs[i].Control[certname] = v
+			}
+		}
+	})
 }
 
 func (l *leader) ask(ctx context.Context, s analyzer.SLIPolicy, now time.Time) (sli.Sample, error) {
@@ -176,21 +143,22 @@ func (l *leader) ask(ctx context.Context, s analyzer.SLIPolicy, now time.Time) (
 	return l.site.prom.Sample(ctx, q, now)
 }
 
-// keepEvidence stores what a transition rests on, before the transition: evidence/DIGEST.json.
-func keepEvidence(dir string, e analyzer.Evidence, digest string) error {
-	if digest == "" {
-		return errors.New("the verdict names no evidence")
+// keepEvidence stores what a transition rests on, before the transition: evidence/DIGEST.json. It returns the digest.
+func keepEvidence(dir string, e analyzer.Evidence) (digest string, err error) {
+	dir = filepath.Join(dir, "evidence")
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", err
 	}
-	data, err := e.Canonical()
+	f, err := renameio.NewPendingFile(filepath.Join(dir, "unnamed"), renameio.WithTempDir(dir), renameio.WithPermissions(0o640))
 	if err != nil {
-		return err
+		return "", err
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
-		return fmt.Errorf("what was judged is not the evidence %s that the verdict names", digest)
+	defer func() { _ = f.Cleanup() }() // of what did not become a file
+	if digest, err = e.WriteCanonical(f); err != nil {
+		return "", err
 	}
-	path := filepath.Join(dir, "evidence", digest+".json")
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
+	if err := f.Sync(); err != nil {
+		return "", err
 	}
-	return renameio.WriteFile(path, data, 0o640)
+	return digest, os.Rename(f.Name(), filepath.Join(dir, digest+".json"))
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -13,66 +14,170 @@ import (
 
 // node is one active node, with what selectors look at.
 type node struct {
-	certname    string
-	reported    string // environment of its latest report
-	facts       map[string]any
-	trusted     map[string]any
-	enc         map[string]any
-	encKnown    bool
-	fingerprint string
+	certname string
+	reported string // environment of its latest report
+	values   *values
+	enc      map[string]any
+	encKnown bool
 }
 
+// values are what facts and trusted facts say for the attributes that selectors ask for. Nodes that say the same share them.
+type values map[string]string
+
+func (n *node) fingerprint() string { return segments.Fingerprint(n.certname) }
+
 func (n *node) attributes() selector.Attributes {
-	return selector.Of(n.certname, n.facts, n.trusted, n.enc)
+	enc := selector.Of(n.certname, nil, nil, n.enc)
+	return func(name string) string {
+		if fromPuppetDB(name) {
+			if n.values == nil {
+				return ""
+			}
+			return (*n.values)[name]
+		}
+		return enc(name)
+	}
+}
+
+func fromPuppetDB(attribute string) bool {
+	return strings.HasPrefix(attribute, "facts.") || strings.HasPrefix(attribute, "trusted.")
 }
 
 // inventory is the fleet, as PuppetDB and the site's ENC last told it.
 type inventory struct {
 	at    time.Time
 	nodes []*node // by certname
+	// asked are the attributes of facts and trusted facts that were read, sorted.
+	asked []string
 	// silentENC counts nodes about which the site's ENC gave no answer ever: nobody knows which track they are on.
 	silentENC int
 }
 
-// readInventory reads all active nodes with their facts, and asks the site's ENC about them.
-func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, now time.Time) (*inventory, error) {
-	byName := map[string]*node{}
-	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
-		byName[s.Certname] = &node{certname: s.Certname, reported: s.ReportEnvironment, fingerprint: segments.Fingerprint(s.Certname)}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	if err := pdb.Inventory(ctx, nil, func(i puppetdb.Node) error {
-		if n := byName[i.Certname]; n != nil {
-			n.facts, n.trusted = i.Facts, i.Trusted
+// lacks lists attributes that were not read.
+func (inv *inventory) lacks(attributes []string) (out []string) {
+	for _, a := range attributes {
+		if _, ok := slices.BinarySearch(inv.asked, a); !ok {
+			out = append(out, a)
 		}
+	}
+	return out
+}
+
+// attributesOf lists what selectors ask of PuppetDB, sorted. One that cannot be read asks nothing; it is refused elsewhere.
+func attributesOf(selectors []string) []string {
+	var out []string
+	for _, text := range selectors {
+		if s, err := selector.Parse(text); err == nil && text != "" {
+			out = append(out, slices.DeleteFunc(s.Names(), func(name string) bool { return !fromPuppetDB(name) })...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// readInventory reads all active nodes with the attributes that are asked for, and asks the site's ENC about them.
+func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, asked []string, now time.Time) (*inventory, error) {
+	inv := &inventory{at: now, asked: asked}
+	environments := map[string]string{}
+	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
+		env, ok := environments[s.ReportEnvironment]
+		if !ok {
+			env = strings.Clone(s.ReportEnvironment)
+			environments[env] = env
+		}
+		inv.nodes = append(inv.nodes, &node{certname: strings.Clone(s.Certname), reported: env})
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	inv := &inventory{at: now}
-	names := make([]string, 0, len(byName))
-	for name := range byName {
-		names = append(names, name)
+	slices.SortFunc(inv.nodes, func(a, b *node) int { return strings.Compare(a.certname, b.certname) })
+	inv.nodes = slices.CompactFunc(inv.nodes, func(a, b *node) bool { return a.certname == b.certname })
+	if err := inv.readFacts(ctx, pdb); err != nil {
+		return nil, err
 	}
-	slices.Sort(names)
+	if enc.cfg == nil {
+		return inv, ctx.Err()
+	}
+	names := make([]string, len(inv.nodes))
+	for i, n := range inv.nodes {
+		names[i] = n.certname
+	}
 	enc.refresh(ctx, names, now)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	for _, name := range names {
-		n := byName[name]
-		if enc.cfg != nil {
-			a := enc.get(name)
-			n.enc, n.encKnown = a.data, a.known
-			if !a.known {
-				inv.silentENC++
-			}
+	for _, n := range inv.nodes {
+		a := enc.get(n.certname)
+		n.enc, n.encKnown = a.data, a.known
+		if !a.known {
+			inv.silentENC++
 		}
-		inv.nodes = append(inv.nodes, n)
 	}
 	return inv, nil
+}
+
+func (inv *inventory) find(certname string) *node {
+	i, ok := slices.BinarySearchFunc(inv.nodes, certname, func(n *node, name string) int { return strings.Compare(n.certname, name) })
+	if !ok {
+		return nil
+	}
+	return inv.nodes[i]
+}
+
+// readFacts asks PuppetDB for the attributes alone: a whole set of facts has tens of kilobytes. A fact whose own name has
+// dots cannot be asked for like that, so a sample of nodes is read whole, and everybody is where it says something else.
+func (inv *inventory) readFacts(ctx context.Context, pdb *puppetdb.Client) error {
+	if len(inv.asked) == 0 || len(inv.nodes) == 0 {
+		return nil
+	}
+	shared := map[string]*values{}
+	take := func(i puppetdb.Node) error {
+		n := inv.find(i.Certname)
+		if n == nil {
+			return nil // it came since
+		}
+		of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
+		key := make([]byte, 0, 64)
+		for _, a := range inv.asked {
+			key = append(append(key, of(a)...), 0)
+		}
+		v, ok := shared[string(key)]
+		if !ok {
+			v = &values{}
+			*v = make(values, len(inv.asked))
+			for _, a := range inv.asked {
+				(*v)[a] = strings.Clone(of(a))
+			}
+			shared[string(key)] = v
+		}
+		n.values = v
+		return nil
+	}
+	if slices.ContainsFunc(inv.asked, func(a string) bool { return len(a) > 63 }) {
+		return pdb.Inventory(ctx, nil, take)
+	}
+	if err := pdb.InventoryOf(ctx, inv.asked, nil, take); err != nil {
+		return err
+	}
+	const most = 50
+	var sample []any
+	for i := 0; i < len(inv.nodes); i += max(1, len(inv.nodes)/most) {
+		sample = append(sample, inv.nodes[i].certname)
+	}
+	differs := false
+	err := pdb.Inventory(ctx, []any{"in", "certname", []any{"array", sample}}, func(i puppetdb.Node) error {
+		of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
+		if n := inv.find(i.Certname); n != nil && n.values != nil {
+			for _, a := range inv.asked {
+				differs = differs || (*n.values)[a] != of(a)
+			}
+		}
+		return nil
+	})
+	if err != nil || !differs {
+		return err
+	}
+	return pdb.Inventory(ctx, nil, take)
 }
 
 // track gives the nodes of a track: those for which the site's ENC names it, and those for which nobody names an
@@ -83,7 +188,7 @@ func (inv *inventory) track(name string, hasENC bool, member func(fingerprint st
 		env, _ := n.enc["environment"].(string)
 		switch {
 		case env == name:
-		case env == "" && (!hasENC || n.encKnown) && member(n.fingerprint):
+		case env == "" && (!hasENC || n.encKnown) && member(n.fingerprint()):
 		default:
 			continue
 		}
@@ -98,7 +203,7 @@ func (inv *inventory) newcomers(environments []string, hasENC bool, member func(
 	var out []string
 	for _, n := range inv.nodes {
 		env, _ := n.enc["environment"].(string)
-		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, n.reported) && !member(n.fingerprint) {
+		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, n.reported) && !member(n.fingerprint()) {
 			out = append(out, n.certname)
 		}
 	}

@@ -198,6 +198,8 @@ func (l *lab) failover() {
 func (l *lab) collect(of *leaderOf) {
 	l.Helper()
 	c := of.collector
+	c.note(sourceInventory, c.readInventory(l.Context()))
+	of.enlist(l)
 	for range 20 {
 		err := c.poll(l.Context())
 		c.note(sourceReports, err)
@@ -205,7 +207,23 @@ func (l *lab) collect(of *leaderOf) {
 			break
 		}
 	}
-	c.note(sourceInventory, c.readInventory(l.Context()))
+}
+
+// enlist lets a new leader take its rollouts up before it reads reports, as run does by waiting for a first look.
+func (of *leaderOf) enlist(l *lab) {
+	l.Helper()
+	snap, err := tree.Read(l.Context(), l.kv)
+	if err != nil {
+		return
+	}
+	c := &change{leader: of.leader, snap: snap, now: l.now.UTC()}
+	if c.repairable() != nil {
+		return
+	}
+	c.stops()
+	of.collector.ledger.mu.Lock()
+	defer of.collector.ledger.mu.Unlock()
+	_, _, _ = of.world(l.Context(), c)
 }
 
 // look lets the leader look until nothing follows from it any more, the edges accepting in between.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,6 +34,9 @@ type leader struct {
 	published    func()            // is told of every document written
 	lastDocument segments.Document // the last one seen whole
 	statuses     map[string]tree.Status
+	rosters      map[string]*roster
+	tracks       map[string]*trackCache
+	resolutions  map[string]*resolution
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
 	conflicts    int             // looks in a row that somebody else's write came between
@@ -42,7 +47,8 @@ type leader struct {
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
-		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, edges: map[string]heard{}}
+		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{},
+		resolutions: map[string]*resolution{}, edges: map[string]heard{}}
 }
 
 // mostConflicts is how often in a row a look is taken again at once because of another one's write.
@@ -114,11 +120,7 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	}
 	c.stops()
 	c.takeRequests()
-	world, fleets, err := l.world(ctx, c)
-	if err != nil {
-		return false, err
-	}
-	d, err := c.decide(ctx, world)
+	world, fleets, d, err := l.weigh(ctx, c)
 	if err != nil {
 		return false, err
 	}
@@ -136,6 +138,26 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	return len(d.States) > 0, nil
 }
 
+// weigh gathers the world and decides. No report is taken over meanwhile: what is judged is what is written down.
+func (l *leader) weigh(ctx context.Context, c *change) (gate.World, map[string]*tracked, gate.Decision, error) {
+	ledger := l.collector.ledger
+	ledger.mu.Lock()
+	defer ledger.mu.Unlock()
+	world, fleets, err := l.world(ctx, c)
+	if err != nil {
+		return world, nil, gate.Decision{}, err
+	}
+	ledger.drop(func(name string) bool {
+		r := c.snap.Rollout(name)
+		return r != nil && r.State.Phase.Active()
+	})
+	if l.collector.nodes() != nil {
+		l.collector.once.Do(func() { close(l.collector.enlisted) })
+	}
+	d, err := c.decide(ctx, &world)
+	return world, fleets, d, err
+}
+
 // world gathers what gate.Decide needs.
 func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*tracked, error) {
 	snap := c.snap
@@ -148,6 +170,11 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: l.heard(e.Host, e.At, c.now), Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
 	}
 	inv := l.collector.nodes()
+	if lacking := l.collector.ask(attributesOf(selectorsOf(snap))); len(lacking) > 0 {
+		inv = nil
+		w.Sources.Fresh = false
+		w.Sources.Reasons = append(w.Sources.Reasons, "PuppetDB inventory: "+strings.Join(lacking, ", ")+" not read yet")
+	}
 	tracks := map[string]*tracked{}
 	for i := range snap.Tracks {
 		t, err := l.track(ctx, c, &snap.Tracks[i], inv)
@@ -171,6 +198,21 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 	w.Now = l.now().UTC()
 	c.now = w.Now
 	return w, tracks, nil
+}
+
+// selectorsOf lists the selectors of rollouts that have not ended and of holds.
+func selectorsOf(snap *tree.Snapshot) (out []string) {
+	for i := range snap.Rollouts {
+		if r := &snap.Rollouts[i]; !r.State.Phase.Ended() {
+			for _, s := range r.Spec.Segments {
+				out = append(out, s.Selector)
+			}
+		}
+	}
+	for _, h := range snap.Holds {
+		out = append(out, h.Selector)
+	}
+	return out
 }
 
 // heard is when an edge last said something new, by this leader's clock: an edge's own may be wrong, and one that is behind
@@ -209,7 +251,12 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 		return out, nil
 	}
 	hasENC := l.site.cfg.ENC != nil
-	if fresh := inv.newcomers(environmentsOf(*t, c.snap.Rollouts), hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
+	environments := environmentsOf(*t, c.snap.Rollouts)
+	if k := l.tracks[t.Name]; k != nil && k.inv == inv && k.members == t.Members && k.count == t.Nodes && c.halt == "" && slices.Equal(k.environments, environments) {
+		out.nodes = k.nodes
+		return out, nil
+	}
+	if fresh := inv.newcomers(environments, hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
 		set := segments.Grow(l.sets.have[t.Members].Data, fresh)
 		if err := l.putSet(ctx, set); err != nil {
 			return nil, err
@@ -220,7 +267,17 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 	if out.Nodes != len(out.nodes) {
 		out.Nodes, out.changed = len(out.nodes), true
 	}
+	l.tracks[t.Name] = &trackCache{inv: inv, members: out.Members, count: out.Nodes, environments: environments, nodes: out.nodes}
 	return out, nil
+}
+
+// trackCache is a track as it was found last, and what it was found by.
+type trackCache struct {
+	inv          *inventory
+	members      string
+	count        int
+	environments []string
+	nodes        []*node
 }
 
 // rollout finds out about one rollout: who is in its stages, and what the judge says.
@@ -253,10 +310,10 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 		return out, nil
 	}
 	member := func(set, print string) bool { return l.sets.member(set)(print) }
-	f := newFleet(t.nodes, r.Spec.Salt)
+	f := l.roster(r.Spec.Name, r.Spec.Salt, t, inv)
 	i := r.State.Current()
 	if i >= 0 {
-		out.Current = l.current(r, f, member)
+		out.Current = f.in(r.State.Stages[i].Set, &r.State, i, member)
 	}
 	if i+1 < len(r.Spec.Schedule.Stages) {
 		out.Next = l.next(ctx, r, f, member, w)
@@ -269,10 +326,12 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 	}
 	out.Held = l.held(c.snap.Holds, r, f, member, c.now)
 	if r.State.Phase.Active() {
-		e := l.evidence(r, c.snap.Rollouts, f, t.Baseline, member, c.now)
+		course := l.collector.ledger.follow(&r.Spec, &r.State, f, l.collector.lookBack(), member)
+		e := l.evidence(r, c.snap.Rollouts, course, t.Baseline, c.now)
 		policy := r.Spec.PolicyOf(i)
 		l.slis(ctx, policy, &e)
-		out.Verdict = analyzer.Judge(policy, e)
+		out.Verdict = analyzer.Look(policy, e)
+		out.Verdict.Evidence = unwritten
 		c.evidence[r.Spec.Name] = e
 	}
 	return out, nil
@@ -288,32 +347,23 @@ func (l *leader) recall(ctx context.Context, r *tree.Rollout) {
 	}
 }
 
-func (l *leader) current(r *tree.Rollout, f *fleet, member func(set, print string) bool) gate.Population {
-	i := r.State.Current()
-	set := r.State.Stages[i].Set
-	in := f.nodes
-	if set != "" {
-		in = f.in(set, member)
-	}
-	return f.population(set, in, &r.State, i, member)
-}
-
 // next resolves the segment of the next stage, and publishes it as a set so that the stage can begin at once.
-func (l *leader) next(ctx context.Context, r *tree.Rollout, f *fleet, member func(set, print string) bool, w *gate.World) gate.Population {
+func (l *leader) next(ctx context.Context, r *tree.Rollout, f *roster, member func(set, print string) bool, w *gate.World) gate.Population {
 	i := r.State.Current() + 1
 	name := r.Spec.Schedule.Stages[i].Segment
-	in, set := f.nodes, segments.Set{}
-	if ref, taken := r.State.Snapshots[name]; taken && name != "" {
-		in, set.Digest = f.in(ref.Digest, member), ref.Digest
-		w.Sets[ref.Digest] = ref.Count
-	} else if name != "" {
-		var err error
-		if in, set, err = l.publishSegment(ctx, r, f, name); err != nil {
+	if name == "" {
+		return f.in("", &r.State, i, member)
+	}
+	ref, taken := r.State.Snapshots[name]
+	if !taken {
+		set, err := l.publishSegment(ctx, r, f, name)
+		if err != nil {
 			return gate.Population{Err: err.Error()}
 		}
-		w.Sets[set.Digest] = set.Count
+		ref = gate.SetRef{Digest: set.Digest, Count: set.Count}
 	}
-	return f.population(set.Digest, in, &r.State, i, member)
+	w.Sets[ref.Digest] = ref.Count
+	return f.in(ref.Digest, &r.State, i, member)
 }
 
 // putSet writes a set before anything refers to it; it is named by its content, so writing it twice is harmless.
@@ -345,7 +395,7 @@ func (l *leader) ensureSet(ctx context.Context, digest string) error {
 }
 
 // held gives the unexpired holds that match any node which the rollout has not admitted yet.
-func (l *leader) held(holds []gate.Hold, r *tree.Rollout, f *fleet, member func(set, print string) bool, now time.Time) []gate.Hold {
+func (l *leader) held(holds []gate.Hold, r *tree.Rollout, f *roster, member func(set, print string) bool, now time.Time) []gate.Hold {
 	var out []gate.Hold
 	for _, h := range holds {
 		if !h.Until.IsZero() && now.After(h.Until) && h.Err == "" {
@@ -357,12 +407,8 @@ func (l *leader) held(holds []gate.Hold, r *tree.Rollout, f *fleet, member func(
 			out = append(out, h)
 			continue
 		}
-		for _, n := range f.nodes {
-			at, _ := r.State.AdmittedAt(f.positions[n.certname], func(set string) bool { return member(set, n.fingerprint) })
-			if at.IsZero() && match(n) {
-				out = append(out, h)
-				break
-			}
+		if f.unadmitted(&r.State, member, match) {
+			out = append(out, h)
 		}
 	}
 	return out

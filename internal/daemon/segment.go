@@ -45,31 +45,37 @@ func definitions(all map[string]gate.Segment) map[string]compose.Definition {
 	return out
 }
 
-// publishSegment resolves a segment now and publishes it as a set.
-func (l *leader) publishSegment(ctx context.Context, r *tree.Rollout, f *fleet, name string) ([]*node, segments.Set, error) {
+// publishSegment resolves a segment and publishes it as a set. It does so anew when the inventory is a new one: what a
+// selector looks at changes with it, and nobody asks PuppetDB the same at every look.
+func (l *leader) publishSegment(ctx context.Context, r *tree.Rollout, f *roster, name string) (segments.Set, error) {
+	key := r.Spec.Name + "/" + name
+	if k := l.resolutions[key]; k != nil && k.inv == f.inv && k.roster == f {
+		return k.set, l.putSet(ctx, k.set)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	in, err := resolve(ctx, l.site.pdb, name, r.Spec.Segments, f.nodes)
 	if err != nil {
-		return nil, segments.Set{}, err
+		return segments.Set{}, err
 	}
 	certnames := make([]string, len(in))
 	for k, n := range in {
 		certnames[k] = n.certname
 	}
 	set := segments.NewSet(certnames)
-	return in, set, l.putSet(ctx, set)
+	l.resolutions[key] = &resolution{inv: f.inv, roster: f, set: set}
+	return set, l.putSet(ctx, set)
 }
 
 // snapshots resolves the segments whose members are those of the rollout's beginning.
-func (l *leader) snapshots(ctx context.Context, r *tree.Rollout, f *fleet) (map[string]gate.SetRef, error) {
+func (l *leader) snapshots(ctx context.Context, r *tree.Rollout, f *roster) (map[string]gate.SetRef, error) {
 	out := map[string]gate.SetRef{}
 	for _, stage := range r.Spec.Schedule.Stages {
 		name := stage.Segment
 		if _, done := out[name]; done || r.Spec.Segments[name].Membership != gate.Snapshot {
 			continue
 		}
-		_, set, err := l.publishSegment(ctx, r, f, name)
+		set, err := l.publishSegment(ctx, r, f, name)
 		if err != nil {
 			return nil, fmt.Errorf("snapshot: %w", err)
 		}
@@ -79,15 +85,4 @@ func (l *leader) snapshots(ctx context.Context, r *tree.Rollout, f *fleet) (map[
 		return nil, nil
 	}
 	return out, nil
-}
-
-// in gives the nodes that are members of a set.
-func (f *fleet) in(set string, member func(set, print string) bool) []*node {
-	var out []*node
-	for _, n := range f.nodes {
-		if member(set, n.fingerprint) {
-			out = append(out, n)
-		}
-	}
-	return out
 }

@@ -34,6 +34,9 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 		}
 		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: d.Gates[name], Verdict: r.Verdict,
 			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Planned: planned(r)}
+		if s.Verdict.Evidence == unwritten {
+			s.Verdict.Evidence = ""
+		}
 		if r.State.Phase.Ended() && r.State.Verdict != nil {
 			s.Verdict = *r.State.Verdict
 		}

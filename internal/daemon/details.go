@@ -3,80 +3,10 @@ package daemon
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
-
-// history is what the feed has delivered, per node and in order.
-type history struct {
-	runs    map[string][]analyzer.Run
-	missing map[string]bool // hashes of failed runs whose detail has not been read yet
-}
-
-func newHistory() *history {
-	return &history{runs: map[string][]analyzer.Run{}, missing: map[string]bool{}}
-}
-
-// add takes new reports; a batch is sorted, a late report finds its place.
-func (h *history) add(reports []puppetdb.Report) {
-	for _, r := range reports {
-		run := toRun(r)
-		list := append(h.runs[run.Certname], run)
-		for i := len(list) - 1; i > 0 && before(list[i], list[i-1]); i-- {
-			list[i], list[i-1] = list[i-1], list[i]
-		}
-		h.runs[run.Certname] = list
-		if failed(run) {
-			h.missing[run.Hash] = true
-		}
-	}
-}
-
-func before(a, b analyzer.Run) bool {
-	if !a.Produced.Equal(b.Produced) {
-		return a.Produced.Before(b.Produced)
-	}
-	return a.Hash < b.Hash
-}
-
-// failed says whether a run's detail is needed to tell how it failed and at what.
-func failed(r analyzer.Run) bool { return r.Status == "failed" || r.CachedCatalog == "on_failure" }
-
-// detail puts details where they belong. A hash that PuppetDB does not have stays without one.
-func (h *history) detail(asked []string, found map[string]puppetdb.Detail) {
-	wanted := map[string]bool{}
-	for _, hash := range asked {
-		wanted[hash] = true
-		delete(h.missing, hash)
-	}
-	for certname, list := range h.runs {
-		for i := range list {
-			if d, ok := found[list[i].Hash]; ok && wanted[list[i].Hash] {
-				list[i].Detail = toDetail(d)
-			}
-		}
-		h.runs[certname] = list
-	}
-}
-
-// forget drops what is older than the horizon.
-func (h *history) forget(horizon time.Time) {
-	for certname, list := range h.runs {
-		i := 0
-		for i < len(list) && list[i].Produced.Before(horizon) {
-			delete(h.missing, list[i].Hash)
-			i++
-		}
-		switch {
-		case i == len(list):
-			delete(h.runs, certname)
-		case i > 0:
-			h.runs[certname] = list[i:]
-		}
-	}
-}
 
 func toRun(r puppetdb.Report) analyzer.Run {
 	return analyzer.Run{

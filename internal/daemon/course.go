@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// course is how far the nodes of one rollout have come. It is kept current with every report, so that a look has nothing
+// to gather.
+type course struct {
+	roster     *roster
+	candidate  uint16
+	parameters bool
+	lookback   time.Duration
+	started    time.Time // of the stage: the reference of controls
+	stage      int
+	admissions int // how many of the state's are taken over
+
+	at       []int32 // by number in the ledger: place in nodes, -1 for others
+	nodes    []analyzer.Node
+	sums     []analyzer.Summary // beside nodes
+	progress []analyzer.Progress
+	cut      []bool // a run after the reference has come: the habit stands
+}
+
+// reference is when a node's past ends.
+func (c *course) reference(i int32) time.Time {
+	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
+		return at
+	}
+	return c.started
+}
+
+func (c *course) place(id uint32) int32 {
+	if int(id) >= len(c.at) {
+		return -1
+	}
+	return c.at[id]
+}
+
+// before is told of a run that is about to be noted: the habit is what there was until the first run after the reference.
+func (c *course) before(l *ledger, id uint32, run *analyzer.Run) {
+	i := c.place(id)
+	if i < 0 || c.cut[i] {
+		return
+	}
+	if ref := c.reference(i); !run.Began().Before(ref) {
+		c.habit(l, id, i)
+		c.cut[i] = true
+	}
+}
+
+// after is told of it when it is noted.
+func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now time.Time) {
+	i := c.place(id)
+	if i < 0 {
+		return
+	}
+	if !c.cut[i] {
+		c.habit(l, id, i)
+	}
+	c.sums[i].Seen = l.seen[id]
+	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
+		c.progress[i].Add(run, env, at, now, c.candidate, c.parameters)
+		c.sums[i].Runs = c.progress[i].Runs()
+	}
+}
+
+func (c *course) habit(l *ledger, id uint32, i int32) {
+	n := &c.nodes[i]
+	c.sums[i].Habit = l.recent[id].Habit(c.reference(i), c.lookback, n.Admitted())
+}
+
+// follow brings a rollout's course up to its state, and returns it. It costs something only when nodes came or went, a
+// stage began or a threshold rose. The caller holds mu.
+func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback time.Duration, member func(set, print string) bool) *course {
+	c := l.courses[spec.Name]
+	fresh := func(int) bool { return false }
+	if c == nil || c.roster != r {
+		old := c
+		c = l.enlist(spec, r, lookback)
+		fresh = c.inherit(old)
+		l.courses[spec.Name] = c
+	}
+	stage := judged(state)
+	started := state.Stages[stage].Since
+	if c.admissions == len(state.Admissions) && c.started.Equal(started) && c.stage == stage {
+		return c
+	}
+	controls := !c.started.Equal(started)
+	c.stage, c.started = stage, started
+	now := l.now()
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		at, by := time.Time{}, -1
+		if n.Stage < 0 || c.admissions > len(state.Admissions) {
+			at, by = state.AdmittedAt(r.positions[i], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
+		} else {
+			at, by = n.AdmittedAt, n.Stage
+		}
+		by = min(by, stage)
+		id := l.ids[n.Certname]
+		switch {
+		case !at.Equal(n.AdmittedAt):
+			n.AdmittedAt, n.Stage, c.cut[i] = at.UTC(), by, false
+			c.progress[i] = analyzer.Progress{}
+			if !at.IsZero() {
+				c.progress[i] = l.recent[id].Since(at, now, c.candidate, c.parameters)
+			}
+			c.sums[i].Runs = c.progress[i].Runs()
+			c.habit(l, id, int32(i))
+		case at.IsZero() && (controls || fresh(i)):
+			c.cut[i] = false
+			c.habit(l, id, int32(i))
+		}
+		n.Stage = by
+	}
+	c.admissions = len(state.Admissions)
+	return c
+}
+
+// judged is the index of the stage that is judged: one that added nobody proves nothing.
+func judged(state *gate.State) int {
+	i := state.Current()
+	for i > 0 && state.Stages[i].Skipped {
+		i--
+	}
+	return i
+}
+
+// enlist makes a course of nobody admitted.
+func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
+	c := &course{roster: r, candidate: l.env(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
+		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
+	ids := make([]uint32, len(r.nodes))
+	for i, n := range r.nodes {
+		ids[i] = l.id(n.certname)
+	}
+	c.at = make([]int32, len(l.names))
+	for i := range c.at {
+		c.at[i] = -1
+	}
+	for i := range c.nodes {
+		id := ids[i]
+		c.at[id] = int32(i)
+		c.sums[i].Seen = l.seen[id]
+		c.nodes[i] = analyzer.Node{Certname: l.names[id], Stage: -1, Summary: &c.sums[i]}
+	}
+	return c
+}
+
+// inherit takes over what is known of nodes that were in the rollout before some came or went: their past may not be
+// remembered any more. It returns who was not.
+func (c *course) inherit(old *course) (fresh func(i int) bool) {
+	if old == nil {
+		return func(int) bool { return true }
+	}
+	known := make([]bool, len(c.nodes))
+	for id, i := range c.at {
+		k := old.place(uint32(id))
+		if i < 0 || k < 0 {
+			continue
+		}
+		known[i] = true
+		c.sums[i], c.progress[i], c.cut[i] = old.sums[k], old.progress[k], old.cut[k]
+		c.nodes[i].AdmittedAt, c.nodes[i].Stage = old.nodes[k].AdmittedAt, old.nodes[k].Stage
+	}
+	c.started, c.stage = old.started, old.stage
+	return func(i int) bool { return !known[i] }
+}
+
+// drop forgets rollouts that are not under way any more. The caller holds mu.
+func (l *ledger) drop(active func(name string) bool) {
+	for name := range l.courses {
+		if !active(name) {
+			delete(l.courses, name)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/puppetdb"
+)
+
+// ledger is what is kept of the reports that the feed delivered: of every node its last runs in a few bytes, of nodes with
+// trouble the runs themselves, and of every rollout under way how far its nodes have come.
+//
+// The mutex is held while reports are added, a part at a time, and by the leader from the moment it puts evidence
+// together until what it rests on is written down: both see the same.
+type ledger struct {
+	mu      sync.Mutex
+	now     func() time.Time
+	ids     map[string]uint32 // by certname
+	names   []string
+	recent  []analyzer.Recent
+	seen    []int64 // ms, see analyzer.Summary
+	envs    map[string]uint16
+	trouble map[uint32][]analyzer.Run
+	missing map[string]uint32 // hashes of failed runs whose detail has not been read yet, with their node
+	courses map[string]*course
+	reports uint64
+}
+
+func newLedger(now func() time.Time) *ledger {
+	return &ledger{now: now, ids: map[string]uint32{}, envs: map[string]uint16{}, trouble: map[uint32][]analyzer.Run{},
+		missing: map[string]uint32{}, courses: map[string]*course{}}
+}
+
+// id numbers a node. Its certname is copied, since a report's lies in a buffer with others.
+func (l *ledger) id(certname string) uint32 {
+	id, ok := l.ids[certname]
+	if !ok {
+		id = uint32(len(l.names))
+		l.ids[certname] = id
+		l.names = append(l.names, certname)
+		l.recent = append(l.recent, analyzer.Recent{})
+		l.seen = append(l.seen, 0)
+	}
+	return id
+}
+
+func (l *ledger) env(name string) uint16 {
+	n, ok := l.envs[name]
+	if !ok {
+		n = uint16(min(len(l.envs)+1, 1<<16-1)) // more than that are alike, and none of them is a candidate
+		l.envs[name] = n
+	}
+	return n
+}
+
+// addAtOnce bounds how long add keeps the leader waiting.
+const addAtOnce = 20_000
+
+// add takes reports over, in the order of their time as far as they come together.
+func (l *ledger) add(reports []puppetdb.Report) {
+	for part := range slices.Chunk(reports, addAtOnce) {
+		l.mu.Lock()
+		now := l.now()
+		for i := range part {
+			l.take(&part[i], now)
+		}
+		l.reports += uint64(len(part))
+		l.mu.Unlock()
+	}
+}
+
+func (l *ledger) take(r *puppetdb.Report, now time.Time) {
+	run := toRun(*r)
+	id := l.id(run.Certname)
+	run.Certname = l.names[id]
+	env := l.env(run.Environment)
+	for _, c := range l.courses {
+		c.before(l, id, &run)
+	}
+	if !l.recent[id].Add(&run, env) && !failed(run) {
+		return // delivered before a restart, or older than all that is remembered
+	}
+	l.seen[id] = max(l.seen[id], run.Alive(now))
+	for _, c := range l.courses {
+		c.after(l, id, &run, env, now)
+	}
+	kept, troubled := l.trouble[id]
+	if !failed(run) && !troubled {
+		return
+	}
+	at, known := slices.BinarySearchFunc(kept, run, compareProduced)
+	if known {
+		return
+	}
+	l.trouble[id] = slices.Insert(kept, at, run)
+	if failed(run) {
+		l.missing[run.Hash] = id
+	}
+}
+
+func compareProduced(a, b analyzer.Run) int {
+	if c := a.Produced.Compare(b.Produced); c != 0 {
+		return c
+	}
+	switch {
+	case a.Hash < b.Hash:
+		return -1
+	case a.Hash > b.Hash:
+		return 1
+	}
+	return 0
+}
+
+// failed says whether a run's detail is needed to tell how it failed and at what.
+func failed(r analyzer.Run) bool { return r.Status == "failed" || r.CachedCatalog == "on_failure" }
+
+// wanted lists the hashes of runs whose detail is missing.
+func (l *ledger) wanted() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.missing))
+}
+
+// detail puts details where they belong. A hash that PuppetDB does not have stays without one.
+func (l *ledger) detail(asked []string, found map[string]puppetdb.Detail) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, hash := range asked {
+		id, ok := l.missing[hash]
+		if !ok {
+			continue
+		}
+		delete(l.missing, hash)
+		d, ok := found[hash]
+		if !ok {
+			continue
+		}
+		runs := slices.Clone(l.trouble[id]) // evidence that was taken has the old ones
+		for i := range runs {
+			if runs[i].Hash == hash {
+				runs[i].Detail = toDetail(d)
+			}
+		}
+		l.trouble[id] = runs
+	}
+}
+
+// forget drops trouble that is older than the horizon: a node's runs from before its first failure since then.
+func (l *ledger) forget(horizon time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, runs := range l.trouble {
+		rest := sinceTrouble(runs, horizon)
+		for _, r := range runs[:len(runs)-len(rest)] {
+			delete(l.missing, r.Hash)
+		}
+		switch {
+		case len(rest) == 0:
+			delete(l.trouble, id)
+		case len(rest) < len(runs):
+			l.trouble[id] = slices.Clone(rest)
+		}
+	}
+}
+
+// sinceTrouble gives a node's runs from its first failure at or after a time on: what any leader knows, however far back
+// it has read.
+func sinceTrouble(runs []analyzer.Run, since time.Time) []analyzer.Run {
+	for i, r := range runs {
+		if failed(r) && !r.Produced.Before(since) {
+			return runs[i:]
+		}
+	}
+	return nil
+}
+
+// troubled copies the runs of nodes with trouble since a time. The caller holds mu.
+func (l *ledger) troubled(since time.Time) (out []analyzer.Run) {
+	for _, runs := range l.trouble {
+		out = append(out, sinceTrouble(runs, since)...)
+	}
+	return out
+}
