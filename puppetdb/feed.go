@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"slices"
 	"time"
 )
@@ -43,9 +44,9 @@ type Batch struct {
 type Feed struct {
 	source  Source
 	state   state
-	seen    []map[uint64]struct{} // fingerprints by slice, beside state.read
-	now     time.Time             // of the last Poll
-	through time.Time             // of the last Batch
+	seen    []prints  // by slice, beside state.read
+	now     time.Time // of the last Poll
+	through time.Time // of the last Batch
 }
 
 // NewFeed returns a feed of the reports produced since start.
@@ -141,7 +142,7 @@ func (f *Feed) mark(sl slice) {
 	for i := s.index(sl.from); i < s.index(sl.to); i++ {
 		for s.first+len(s.read) <= i {
 			s.read = append(s.read, time.Time{})
-			f.seen = append(f.seen, nil)
+			f.seen = append(f.seen, prints{})
 		}
 		s.read[i-s.first] = f.now
 	}
@@ -151,14 +152,38 @@ func (s state) index(t time.Time) int { return int(t.Sub(s.start) / s.opts.Width
 
 // known reports whether r was delivered before, and remembers it.
 func (f *Feed) known(r Report) bool {
-	set := &f.seen[f.state.index(r.ProducerTimestamp)-f.state.first]
-	if *set == nil {
-		*set = map[uint64]struct{}{}
+	return f.seen[f.state.index(r.ProducerTimestamp)-f.state.first].known(fingerprint(r.Hash))
+}
+
+// prints are the fingerprints of one slice: those of its news in a map, those of
+// its past in eight bytes each.
+type prints struct {
+	fresh   map[uint64]struct{}
+	settled []uint64 // sorted
+}
+
+func (p *prints) known(print uint64) bool {
+	if _, ok := slices.BinarySearch(p.settled, print); ok {
+		return true
 	}
-	print := fingerprint(r.Hash)
-	_, ok := (*set)[print]
-	(*set)[print] = struct{}{}
-	return ok
+	if _, ok := p.fresh[print]; ok {
+		return true
+	}
+	if p.fresh == nil {
+		p.fresh = map[uint64]struct{}{}
+	}
+	p.fresh[print] = struct{}{}
+	return false
+}
+
+// settle is called when hardly anything is to be expected any more.
+func (p *prints) settle() {
+	if len(p.fresh) == 0 {
+		return
+	}
+	all := slices.AppendSeq(slices.Grow(p.settled, len(p.fresh)), maps.Keys(p.fresh))
+	slices.Sort(all)
+	p.settled, p.fresh = slices.Clip(all), nil
 }
 
 // fingerprint condenses a report's hash to 8 bytes, all of it, so that hashes
@@ -193,9 +218,14 @@ func (f *Feed) finish(b *Batch) {
 		return cmp.Or(x.ProducerTimestamp.Compare(y.ProducerTimestamp), cmp.Compare(x.Hash, y.Hash))
 	})
 	f.through = f.state.through(f.now)
+	for i := range f.seen {
+		if !f.state.at(f.state.first + i + 1).After(f.now.Add(-f.state.opts.Overlap)) {
+			f.seen[i].settle()
+		}
+	}
 	b.Through = f.through
 	for s := &f.state; s.final(); {
-		f.seen[0] = nil // the array behind the slice lives on
+		f.seen[0] = prints{} // the array behind the slice lives on
 		s.first, s.read, f.seen = s.first+1, s.read[1:], f.seen[1:]
 	}
 }
