@@ -74,26 +74,47 @@ const maxFailures = 3
 // error is not nil if nothing at all could be read; nothing is lost then
 // either.
 func (f *Feed) Poll(ctx context.Context, now time.Time) (Batch, error) {
+	var all []Report
+	b, err := f.PollEach(ctx, now, func(r []Report) { all = append(all, r...) })
+	slices.SortFunc(all, inOrder)
+	b.Reports = all
+	return b, err
+}
+
+func inOrder(x, y Report) int {
+	return cmp.Or(x.ProducerTimestamp.Compare(y.ProducerTimestamp), cmp.Compare(x.Hash, y.Hash))
+}
+
+// PollEach is Poll for fleets whose news of one poll would not fit into memory: it
+// hands the new reports of every range to sink, in order, and the Batch has none.
+func (f *Feed) PollEach(ctx context.Context, now time.Time, sink func([]Report)) (Batch, error) {
 	if err := f.tick(now); err != nil {
 		return Batch{}, err
 	}
 	var b Batch
 	var failed []error
-	done := 0
+	done, largest := 0, 0
 	for _, sl := range plan(f.now, f.state) {
 		if len(failed) == maxFailures || ctx.Err() != nil {
 			break
 		}
-		fresh, err := f.readSlice(ctx, sl)
+		fresh, rows, err := f.readSlice(ctx, sl)
+		largest = max(largest, rows)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("report feed: %s to %s: %w", wire(sl.from), wire(sl.to), err))
 			continue
 		}
 		done++
-		b.Reports = append(b.Reports, fresh...)
+		for i := range fresh {
+			if fresh[i].ProducerTimestamp.Before(f.through) {
+				b.Late++
+			}
+		}
+		slices.SortFunc(fresh, inOrder)
+		sink(fresh)
 	}
 	b.Incomplete = errors.Join(append(failed, ctx.Err())...)
-	f.adapt(len(failed) > 0)
+	f.adapt(len(failed) > 0, largest)
 	if done == 0 {
 		return Batch{}, cmp.Or(b.Incomplete, errors.New("report feed: nothing to read"))
 	}
@@ -119,9 +140,9 @@ func (f *Feed) tick(now time.Time) error {
 
 // readSlice reads one planned range and, if all of it came, marks its slices
 // as read and returns the reports that are new.
-func (f *Feed) readSlice(ctx context.Context, sl slice) ([]Report, error) {
+func (f *Feed) readSlice(ctx context.Context, sl slice) (fresh []Report, rows int, err error) {
 	var all []Report
-	err := f.source.Reports(ctx, sl.from, sl.to, func(r Report) error {
+	err = f.source.Reports(ctx, sl.from, sl.to, func(r Report) error {
 		if r.ProducerTimestamp.Before(sl.from) || !r.ProducerTimestamp.Before(sl.to) {
 			return fmt.Errorf("report %s of %s was produced at %s, outside the range asked for",
 				r.Hash, r.Certname, wire(r.ProducerTimestamp))
@@ -130,10 +151,11 @@ func (f *Feed) readSlice(ctx context.Context, sl slice) ([]Report, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, len(all), err
 	}
 	f.mark(sl)
-	return slices.DeleteFunc(all, f.known), nil
+	rows = len(all)
+	return slices.DeleteFunc(all, f.known), rows, nil
 }
 
 // mark notes that the slices of a range were read now.
@@ -196,27 +218,24 @@ func fingerprint(hash string) uint64 {
 	return h.Sum64()
 }
 
+// manyRows is more than one range should have, for the memory that it takes.
+const manyRows = 100_000
+
 // adapt makes queries smaller after a failure, for one may have been too large
-// for PuppetDB's time limit, and larger again after success.
-func (f *Feed) adapt(failed bool) {
+// for PuppetDB's time limit, or after one that was too large for us, and larger
+// again after success.
+func (f *Feed) adapt(failed bool, largest int) {
 	s := &f.state
-	if failed {
+	switch {
+	case failed || largest > manyRows:
 		s.span = max(s.span/2, s.opts.Width)
-	} else {
+	case largest < manyRows/4:
 		s.span = min(s.span*2, s.opts.Span)
 	}
 }
 
 // finish completes the batch and forgets final slices.
 func (f *Feed) finish(b *Batch) {
-	for _, r := range b.Reports {
-		if r.ProducerTimestamp.Before(f.through) {
-			b.Late++
-		}
-	}
-	slices.SortFunc(b.Reports, func(x, y Report) int {
-		return cmp.Or(x.ProducerTimestamp.Compare(y.ProducerTimestamp), cmp.Compare(x.Hash, y.Hash))
-	})
 	f.through = f.state.through(f.now)
 	for i := range f.seen {
 		if !f.state.at(f.state.first + i + 1).After(f.now.Add(-f.state.opts.Overlap)) {

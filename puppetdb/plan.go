@@ -2,6 +2,7 @@ package puppetdb
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -98,12 +99,14 @@ func (s state) due(i int, now time.Time) bool {
 }
 
 // plan returns the ranges to ask for now, each made of whole slices that are
-// due: the provisional ones first, because they carry the news, then older
-// ones from the oldest on, as much as CatchUp allows. No range holds more than
-// span of the past; the future, which is empty or nearly, comes with the
+// due: a backlog that was never read, from the oldest on, then the provisional
+// slices, because they carry the news, then older ones again, as much as CatchUp
+// allows. Of a backlog that is larger than that nothing younger is asked for:
+// reports come in order, and nobody can judge by the youngest alone. No range holds
+// more than span of the past; the future, which is empty or nearly, comes with the
 // newest. A slice that is left out stays due.
 func plan(now time.Time, s state) []slice {
-	var old, fresh []slice
+	var backlog, again, fresh []slice
 	settled := now.Add(-s.opts.Overlap)
 	for i, end := s.first, s.end(now); i < end; i++ {
 		if !s.due(i, now) {
@@ -111,18 +114,29 @@ func plan(now time.Time, s state) []slice {
 		}
 		list := &fresh
 		if !s.at(i + 1).After(settled) {
-			list = &old
+			if list = &again; s.lastRead(i).IsZero() {
+				list = &backlog
+			}
 		}
 		*list = s.add(*list, slice{s.at(i), s.at(i + 1)}, now)
 	}
 	budget := s.opts.CatchUp
-	for _, sl := range old {
-		if budget -= sl.to.Sub(sl.from); budget < 0 {
-			break
-		}
-		fresh = append(fresh, sl)
+	first, all := bite(backlog, &budget)
+	if !all {
+		return first
 	}
-	return fresh
+	rest, _ := bite(again, &budget)
+	return slices.Concat(first, fresh, rest)
+}
+
+// bite takes the ranges that the budget allows, and says whether that is all.
+func bite(list []slice, budget *time.Duration) (taken []slice, all bool) {
+	for i, sl := range list {
+		if *budget -= sl.to.Sub(sl.from); *budget < 0 {
+			return list[:i], false
+		}
+	}
+	return list, true
 }
 
 // add appends next to list, joined with the last range if it touches it and

@@ -41,10 +41,10 @@ func TestPlan(t *testing.T) {
 		want [][2]int
 	}{
 		{"from nothing", readAt(near), 0, [][2]int{{0, 2}}},
-		{"a backlog comes newest first, then oldest, by span", readAt(near), 40,
-			[][2]int{{25, 35}, {35, 42}, {0, 10}, {10, 20}, {20, 25}}},
-		{"a long backlog is cut", readAt(Options{Ahead: time.Minute, CatchUp: 20 * time.Minute, Overlap: time.Minute}), 60,
-			[][2]int{{59, 61}, {0, 10}, {10, 20}}},
+		{"a backlog comes in order, by span", readAt(near), 40,
+			[][2]int{{0, 10}, {10, 20}, {20, 25}, {25, 35}, {35, 42}}},
+		{"a long backlog is cut, and goes before the news", readAt(Options{Ahead: time.Minute, CatchUp: 20 * time.Minute, Overlap: time.Minute}), 60,
+			[][2]int{{0, 10}, {10, 20}}},
 		{"the last minutes are read every time", readAt(near, 2, 2, 2, 2), 3, [][2]int{{0, 5}}},
 		{"older ones after half their age", readAt(near, 8, 8, 6, 5, 10, 10, 10, 10, 10, 10, 10, 10), 11, [][2]int{{2, 4}, {8, 13}}},
 		{"once on leaving the overlap", readAt(near, 15, 15, 15), 16, [][2]int{{3, 13}, {13, 18}, {0, 1}}},
@@ -98,11 +98,21 @@ func TestPlanProperties(t *testing.T) {
 				asked[i] = true
 			}
 		}
+		backlog, whole := 0, true // a backlog of more than a bite goes first
+		for i := s.first; i < s.end(now) && !s.at(i+1).After(now.Add(-s.opts.Overlap)); i++ {
+			if s.lastRead(i).IsZero() {
+				backlog++
+				whole = whole && asked[i]
+			}
+		}
+		if !whole && time.Duration(backlog)*s.opts.Width <= s.opts.CatchUp {
+			t.Errorf("a backlog of %d slices is not asked for in one go", backlog)
+		}
 		if now.After(s.start) && len(list) == 0 {
 			t.Error("nothing to read, not even the present")
 		}
 		for i := s.first; i < s.end(now); i++ {
-			if young := s.at(i + 1).After(now.Add(-s.opts.Overlap)); young && s.due(i, now) && !asked[i] {
+			if young := s.at(i + 1).After(now.Add(-s.opts.Overlap)); young && whole && s.due(i, now) && !asked[i] {
 				t.Errorf("slice %d is young and due, and not asked for", i)
 			}
 		}

@@ -175,18 +175,21 @@ func (c *collector) poll(ctx context.Context) error {
 			return err
 		}
 	}
-	batch, err := c.feed.Poll(ctx, c.now())
+	reports := 0
+	batch, err := c.feed.PollEach(ctx, c.now(), func(fresh []puppetdb.Report) {
+		reports += len(fresh)
+		c.ledger.add(fresh)
+	})
 	if err != nil {
 		if strings.Contains(err.Error(), "clock") {
 			c.feed = nil // only a new feed mends a clock that went back
 		}
 		return err
 	}
-	c.ledger.add(batch.Reports)
 	c.mu.Lock()
 	horizon := c.horizon(c.now().Add(-8 * 24 * time.Hour))
 	c.through = batch.Through
-	c.reports += uint64(len(batch.Reports))
+	c.reports += uint64(reports)
 	c.mu.Unlock()
 	c.ledger.forget(horizon)
 	missing := c.ledger.wanted()
@@ -271,9 +274,9 @@ func (c *collector) details(ctx context.Context, missing []string) error {
 
 func (c *collector) readInventory(ctx context.Context) error {
 	c.mu.Lock()
-	asked := c.asked
+	asked, last := c.asked, c.inventory
 	c.mu.Unlock()
-	inv, err := readInventory(ctx, c.pdb, c.enc, asked, c.now())
+	inv, err := readInventory(ctx, c.pdb, c.enc, asked, last, c.now())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
@@ -61,6 +62,11 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 	}
 	if !c.cut[i] {
 		c.habit(l, id, i)
+	} else if run.Began().Before(c.reference(i)) { // late: it counts as far as what was before is remembered
+		before := c.sums[i].Habit
+		if c.habit(l, id, i); c.sums[i].Reports < before.Reports {
+			c.sums[i].Habit = before
+		}
 	}
 	c.sums[i].Seen = l.seen[id]
 	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
@@ -93,11 +99,12 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	controls := !c.started.Equal(started)
 	c.stage, c.started = stage, started
 	now := l.now()
-	for i := range c.nodes {
+	for k, place := range r.order {
+		i := int(place)
 		n := &c.nodes[i]
 		at, by := time.Time{}, -1
 		if n.Stage < 0 || c.admissions > len(state.Admissions) {
-			at, by = state.AdmittedAt(r.positions[i], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
+			at, by = state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 		} else {
 			at, by = n.AdmittedAt, n.Stage
 		}
@@ -135,6 +142,9 @@ func judged(state *gate.State) int {
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
 	c := &course{roster: r, candidate: l.env(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
+	if more := len(r.nodes) - len(l.names); more > 0 {
+		l.names, l.recent, l.seen = slices.Grow(l.names, more), slices.Grow(l.recent, more), slices.Grow(l.seen, more)
+	}
 	ids := make([]uint32, len(r.nodes))
 	for i, n := range r.nodes {
 		ids[i] = l.id(n.certname)

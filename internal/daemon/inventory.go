@@ -15,7 +15,7 @@ import (
 // node is one active node, with what selectors look at.
 type node struct {
 	certname string
-	reported string // environment of its latest report
+	reported *string // environment of its latest report, shared
 	values   *values
 	enc      map[string]any
 	encKnown bool
@@ -76,16 +76,21 @@ func attributesOf(selectors []string) []string {
 }
 
 // readInventory reads all active nodes with the attributes that are asked for, and asks the site's ENC about them.
-func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, asked []string, now time.Time) (*inventory, error) {
+func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, asked []string, last *inventory, now time.Time) (*inventory, error) {
 	inv := &inventory{at: now, asked: asked}
-	environments := map[string]string{}
+	environments := map[string]*string{}
 	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
 		env, ok := environments[s.ReportEnvironment]
 		if !ok {
-			env = strings.Clone(s.ReportEnvironment)
-			environments[env] = env
+			name := strings.Clone(s.ReportEnvironment)
+			env = &name
+			environments[name] = env
 		}
-		inv.nodes = append(inv.nodes, &node{certname: strings.Clone(s.Certname), reported: env})
+		name := s.Certname
+		if old := last.find(name); old != nil {
+			name = old.certname // a million names are kept once
+		}
+		inv.nodes = append(inv.nodes, &node{certname: name, reported: env})
 		return nil
 	}); err != nil {
 		return nil, err
@@ -117,6 +122,9 @@ func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, aske
 }
 
 func (inv *inventory) find(certname string) *node {
+	if inv == nil {
+		return nil
+	}
 	i, ok := slices.BinarySearchFunc(inv.nodes, certname, func(n *node, name string) int { return strings.Compare(n.certname, name) })
 	if !ok {
 		return nil
@@ -203,7 +211,7 @@ func (inv *inventory) newcomers(environments []string, hasENC bool, member func(
 	var out []string
 	for _, n := range inv.nodes {
 		env, _ := n.enc["environment"].(string)
-		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, n.reported) && !member(n.fingerprint()) {
+		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, *n.reported) && !member(n.fingerprint()) {
 			out = append(out, n.certname)
 		}
 	}

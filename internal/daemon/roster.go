@@ -12,8 +12,8 @@ import (
 // inventory and the track do.
 type roster struct {
 	nodes     []*node
-	positions []string // u, beside nodes
-	order     []int32  // places by position
+	positions []string // u, sorted
+	order     []int32  // whose each of them is: places in nodes
 	// inv and members are what the roster was made of.
 	inv     *inventory
 	members string
@@ -27,8 +27,18 @@ func newRoster(t *tracked, salt string, inv *inventory) *roster {
 		r.positions[i] = segments.Position(salt, n.certname)
 		r.order[i] = int32(i)
 	}
-	sort.Slice(r.order, func(a, b int) bool { return r.positions[r.order[a]] < r.positions[r.order[b]] })
+	sort.Sort((*byPosition)(r))
 	return r
+}
+
+// byPosition sorts positions, and with them whose they are.
+type byPosition roster
+
+func (r *byPosition) Len() int           { return len(r.order) }
+func (r *byPosition) Less(a, b int) bool { return r.positions[a] < r.positions[b] }
+func (r *byPosition) Swap(a, b int) {
+	r.positions[a], r.positions[b] = r.positions[b], r.positions[a]
+	r.order[a], r.order[b] = r.order[b], r.order[a]
 }
 
 // population is the members of a stage's set, and what was worked out about them.
@@ -44,9 +54,12 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 	p := r.populations[set]
 	if p == nil {
 		p = &population{admissions: -1}
-		for _, i := range r.order {
-			if set == "" || member(set, segments.Fingerprint(r.nodes[i].certname)) {
-				p.positions = append(p.positions, r.positions[i])
+		if set == "" {
+			p.positions = r.positions
+		}
+		for k, i := range r.order {
+			if set != "" && member(set, segments.Fingerprint(r.nodes[i].certname)) {
+				p.positions = append(p.positions, r.positions[k])
 			}
 		}
 		r.populations[set] = p
@@ -54,7 +67,7 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 	if p.admissions != len(state.Admissions) || p.before != before {
 		p.admissions, p.before, p.earlier = len(state.Admissions), before, nil
 		if len(state.Admissions) > 0 {
-			for _, i := range r.order {
+			for k, i := range r.order {
 				n := r.nodes[i]
 				print := ""
 				in := func(set string) bool {
@@ -63,8 +76,8 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 					}
 					return member(set, print)
 				}
-				if at, stage := state.AdmittedAt(r.positions[i], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
-					p.earlier = append(p.earlier, r.positions[i])
+				if at, stage := state.AdmittedAt(r.positions[k], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
+					p.earlier = append(p.earlier, r.positions[k])
 				}
 			}
 		}
@@ -74,14 +87,16 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 
 // unadmitted says whether a rollout has yet to admit any node that matches.
 func (r *roster) unadmitted(state *gate.State, member func(set, print string) bool, match func(*node) bool) bool {
-	return slices.ContainsFunc(r.order, func(i int32) bool {
+	for k, i := range r.order {
 		n := r.nodes[i]
 		if !match(n) {
-			return false
+			continue
 		}
-		at, _ := state.AdmittedAt(r.positions[i], func(set string) bool { return member(set, segments.Fingerprint(n.certname)) })
-		return at.IsZero()
-	})
+		if at, _ := state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.certname)) }); at.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // roster gives a rollout's nodes, as they were at the last look where nothing has changed.

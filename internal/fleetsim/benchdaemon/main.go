@@ -46,10 +46,10 @@ func main() {
 
 const config = `
 store: {dir: %[1]q}
-edges: {local: %[2]q, live: 1h, max_age: 1h}
-puppetdb: {url: %[3]q, poll_interval: 30s, history: 2h}
-controller: {state_dir: %[4]q, interval: 10s}
-web: {listen_address: %[5]q}
+edges: {live: 1h, max_age: 1h}
+puppetdb: {url: %[2]q, poll_interval: 30s, history: 2h}
+controller: {state_dir: %[3]q, interval: 10s}
+web: {listen_address: %[4]q}
 tracks: {production: {}}
 segments: {web: '{facts.role="web"}'}
 schedules:
@@ -103,7 +103,7 @@ environments: {production_b: {}}
 		return err
 	}
 	file := filepath.Join(dir, "sluiced.yml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, tree, enc, "http://"+l.Addr().String(), filepath.Join(dir, "state"), port), 0o644); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, tree, "http://"+l.Addr().String(), filepath.Join(dir, "state"), port), 0o644); err != nil {
 		return err
 	}
 	sluice := func(args ...string) error {
@@ -132,6 +132,15 @@ environments: {production_b: {}}
 		data, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("%w\n%s", err, data)
 	}
+	go func() { // the edge is another process: what it needs is not sluiced's
+		for ctx.Err() == nil {
+			_ = exec.CommandContext(ctx, filepath.Join(bin, "sluice-edge"), "accept", "--config.file", enc).Run() // the gates tell
+			select {
+			case <-time.After(10 * time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}()
 	if err := sluice("start", "change", "--environment", "production_b", "--schedule", "one", "--reason", "bench", "--wait", "20m"); err != nil {
 		return fail(err)
 	}
