@@ -7,10 +7,11 @@ LDFLAGS := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(R
 FUZZTIME ?= 10s
 BENCH ?= .
 ROUNDS ?= 2000
+NODES ?= 1000,10000,100000,1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc fuzz stats clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon fuzz stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +45,9 @@ bench: ## benchmarks; BENCH=regexp
 
 bench-enc: ## sluice-enc as a whole process against printing the same bytes; ROUNDS=2000
 	go run ./internal/enc/bench -rounds $(ROUNDS)
+
+bench-daemon: build ## sluiced as a whole process over simulated fleets; NODES=1000,10000,100000,1000000 (about 12 minutes)
+	go run ./internal/fleetsim/benchdaemon -nodes $(NODES)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
