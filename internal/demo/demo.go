@@ -124,13 +124,13 @@ It goes on running. In another terminal:
   sluice list
   sluice why %[5]s
   sluice audit
-  sluice start second --environment %[6]s --schedule demo --reason "let me see it stop"
+  sluice start second --environment production_good0004 --schedule demo --reason "one more"
   sluice status -w
   sluice pause second --reason "a closer look"
-  sluice resume second --reason "seen enough"
-  echo true > $SLUICE_STORE_DIR/flags/second/pause    # the same by a file; false ends it
-  echo true > $SLUICE_STORE_DIR/flags/freeze          # stops everything; false ends it
-  sluice start third --environment %[3]s --schedule demo --reason "once more"    # refused: it is vetoed
+  echo false > $SLUICE_STORE_DIR/flags/second/pause    # a flag is a file; or: sluice resume second --reason "seen enough"
+  echo true > $SLUICE_STORE_DIR/flags/freeze           # stops everything; false ends it
+  sluice start third --environment %[6]s --schedule demo --reason "let me see it stop"
+  sluice start fourth --environment %[3]s --schedule demo --reason "once more"    # refused: it is vetoed
 
 Configuration, logs and tree are in %[4]s. Ctrl-C ends it and removes them.
 `, bin, tree, s.o.Bad, s.dir, s.someNode, another)
