@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(R
 FUZZTIME ?= 10s
 BENCH ?= .
 ROUNDS ?= 2000
-NODES ?= 1000,10000,100000,1000000
+SIZES ?= 1000,10000,100000,1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
@@ -46,8 +46,8 @@ bench: ## benchmarks; BENCH=regexp
 bench-enc: ## sluice-enc as a whole process against printing the same bytes; ROUNDS=2000
 	go run ./internal/enc/bench -rounds $(ROUNDS)
 
-bench-daemon: build ## sluiced as a whole process over simulated fleets; NODES=1000,10000,100000,1000000 (about 12 minutes)
-	go run ./internal/fleetsim/benchdaemon -nodes $(NODES)
+bench-daemon: build ## sluiced as a whole process over simulated fleets; SIZES=1000,10000,100000,1000000 (about 12 minutes)
+	go run ./internal/fleetsim/benchdaemon -nodes $(SIZES)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)

@@ -112,6 +112,7 @@ func (f *Feed) PollEach(ctx context.Context, now time.Time, sink func([]Report))
 		}
 		slices.SortFunc(fresh, inOrder)
 		sink(fresh)
+		f.settle(sl)
 	}
 	b.Incomplete = errors.Join(append(failed, ctx.Err())...)
 	f.adapt(len(failed) > 0, largest)
@@ -177,6 +178,16 @@ func (f *Feed) known(r Report) bool {
 	return f.seen[f.state.index(r.ProducerTimestamp)-f.state.first].known(fingerprint(r.Hash))
 }
 
+// settle condenses the fingerprints of what lies behind the overlap.
+func (f *Feed) settle(sl slice) {
+	s := &f.state
+	for i := s.index(sl.from); i < s.index(sl.to); i++ {
+		if !s.at(i + 1).After(f.now.Add(-s.opts.Overlap)) {
+			f.seen[i-s.first].settle()
+		}
+	}
+}
+
 // prints are the fingerprints of one slice: those of its news in a map, those of
 // its past in eight bytes each.
 type prints struct {
@@ -219,7 +230,7 @@ func fingerprint(hash string) uint64 {
 }
 
 // manyRows is more than one range should have, for the memory that it takes.
-const manyRows = 100_000
+const manyRows = 40_000
 
 // adapt makes queries smaller after a failure, for one may have been too large
 // for PuppetDB's time limit, or after one that was too large for us, and larger
@@ -237,11 +248,6 @@ func (f *Feed) adapt(failed bool, largest int) {
 // finish completes the batch and forgets final slices.
 func (f *Feed) finish(b *Batch) {
 	f.through = f.state.through(f.now)
-	for i := range f.seen {
-		if !f.state.at(f.state.first + i + 1).After(f.now.Add(-f.state.opts.Overlap)) {
-			f.seen[i].settle()
-		}
-	}
 	b.Through = f.through
 	for s := &f.state; s.final(); {
 		f.seen[0] = prints{} // the array behind the slice lives on

@@ -280,6 +280,7 @@ func (c *collector) readInventory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.ledger.expect(inv)
 	c.mu.Lock()
 	c.inventory = inv
 	c.mu.Unlock()

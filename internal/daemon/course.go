@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"slices"
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
@@ -142,9 +141,7 @@ func judged(state *gate.State) int {
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
 	c := &course{roster: r, candidate: l.env(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
-	if more := len(r.nodes) - len(l.names); more > 0 {
-		l.names, l.recent, l.seen = slices.Grow(l.names, more), slices.Grow(l.recent, more), slices.Grow(l.seen, more)
-	}
+	l.room(len(r.nodes))
 	ids := make([]uint32, len(r.nodes))
 	for i, n := range r.nodes {
 		ids[i] = l.id(n.certname)

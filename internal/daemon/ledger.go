@@ -47,6 +47,27 @@ func (l *ledger) id(certname string) uint32 {
 	return id
 }
 
+// expect makes room for the nodes of the inventory, and no more than that.
+func (l *ledger) expect(inv *inventory) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room(len(inv.nodes))
+	for _, n := range inv.nodes {
+		l.id(n.certname)
+	}
+}
+
+func (l *ledger) room(nodes int) {
+	more := nodes - len(l.names)
+	if more <= 0 {
+		return
+	}
+	if len(l.names) == 0 {
+		l.ids = make(map[string]uint32, nodes)
+	}
+	l.names, l.recent, l.seen = slices.Grow(l.names, more), slices.Grow(l.recent, more), slices.Grow(l.seen, more)
+}
+
 func (l *ledger) env(name string) uint16 {
 	n, ok := l.envs[name]
 	if !ok {
