@@ -59,7 +59,7 @@ var layers = []struct {
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
 	{"internal/cli/progress", nil},
-	{"internal/cli", []string{"internal/cli/progress", "analyzer", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/siteenc", "puppetdb"}},
+	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/siteenc", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
 		"internal/notify", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
 	// The demo knows the programs only from outside.

@@ -140,7 +140,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 	root.AddCommand(p.initCommand(), p.startCommand(), p.listCommand(), p.statusCommand(), p.explainCommand(), p.whyCommand(),
 		p.pauseCommand(), p.resumeCommand(), p.freezeCommand(), p.delayCommand(), p.backoutCommand(),
 		p.approvalCommand("approve"), p.approvalCommand("deny"), p.unvetoCommand(), p.confirmRestoreCommand(),
-		p.auditCommand(), p.planCommand(), p.scheduleCommand(), checkCommand(), versionCommand())
+		p.auditCommand(), p.planCommand(), p.scheduleCommand(), compareCommand(), checkCommand(), versionCommand())
 	// cobra's own errors about flags and arguments are wrong usage too.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%s: %v", c.Name(), err) })
 	return root
