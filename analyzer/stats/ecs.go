@@ -52,8 +52,8 @@ func (e *ECS) Event(y1, y0, d, c int) error {
 	if len(e.P) == 0 {
 		return fmt.Errorf("ecs: %w, expected a test made by NewECS", ErrArgument)
 	}
-	if y1 < 0 || y0 < 0 || d < 1 || c < 0 || c > d || c > y1 || d-c > y0 {
-		return fmt.Errorf("ecs: %d canary events of %d among %d canaries and %d controls: %w", c, d, y1, y0, ErrArgument)
+	if err := checkEvent(y1, y0, d, c); err != nil {
+		return fmt.Errorf("ecs: %w", err)
 	}
 	if e.Rejected {
 		return nil
@@ -69,6 +69,13 @@ func (e *ECS) Event(y1, y0, d, c int) error {
 		return fmt.Errorf("ecs: probabilities and error spent add up to 1 ± %.2g: %w, expected 1", drift, ErrArgument)
 	}
 	e.P, e.J = next, e.J+c
+	return nil
+}
+
+func checkEvent(y1, y0, d, c int) error {
+	if y1 < 0 || y0 < 0 || d < 1 || c < 0 || c > d || c > y1 || d-c > y0 {
+		return fmt.Errorf("%d canary events of %d among %d canaries and %d controls: %w", c, d, y1, y0, ErrArgument)
+	}
 	return nil
 }
 
@@ -127,8 +134,7 @@ func shares(y1, y0, d int, theta float64) (h []float64, first int) {
 	first = max(0, d-y0)
 	h = make([]float64, min(d, y1)-first+1)
 	ratio := func(i int) float64 { // h[i+1]/h[i]
-		k := first + i
-		return float64(y1-k) / float64(k+1) * (float64(d-k) / float64(y0-d+k+1)) * theta
+		return shareRatio(y1, y0, d, first+i) * theta
 	}
 	mode := 0
 	for mode < len(h)-1 && ratio(mode) > 1 {
@@ -146,4 +152,9 @@ func shares(y1, y0, d int, theta float64) (h []float64, first int) {
 		h[i] /= total
 	}
 	return h, first
+}
+
+// shareRatio is h(k+1)/h(k) of the central distribution.
+func shareRatio(y1, y0, d, k int) float64 {
+	return float64(y1-k) / float64(k+1) * (float64(d-k) / float64(y0-d+k+1))
 }
