@@ -8,8 +8,8 @@
 // Two families cover what the judge asks:
 //
 //   - magnitudes, such as run times: [MannWhitney], [MannWhitneyHistogram] and,
-//     over strata, [VanElteren];
-//   - events, such as failed runs: [ECS] while a stage runs,
+//     over strata, [VanElteren], looked at repeatedly within [Boundaries];
+//   - events, such as failed runs: [ECS] while a stage runs, [EProcess] beyond it,
 //     [HypergeometricUpper] for one look, and [ClopperPearsonUpper] and
 //     [NodesToRuleOut] for what a clean canary proves.
 //
