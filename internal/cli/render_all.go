@@ -67,7 +67,7 @@ func (v *rolloutView) line(now time.Time) string {
 	case v.Phase.Ended():
 		parts = append(parts, safe(v.Why))
 	case v.Why != "":
-		parts = append(parts, shorten(safe(v.Why), 160)) // explain has all of it
+		parts = append(parts, shorten(safe(v.Why), 100)) // explain has all of it
 	}
 	return strings.TrimRight(strings.Join(parts, "  "), " ")
 }
