@@ -139,8 +139,9 @@ func renderCompare(w io.Writer, r stats.Result) {
 	if r.ShiftLow <= 0 && r.ShiftHigh >= 0 {
 		fmt.Fprint(w, ", so there may be none")
 	}
-	fmt.Fprintf(w, "\nOf a random canary and a random control value the canary's is the larger one in %s %% of cases, ties counted half (A12 %s, Cliff's delta %s)\n",
-		short(100*r.A12), short(r.A12), short(r.CliffsDelta))
+	low, high := r.A12Interval()
+	fmt.Fprintf(w, "\nOf a random canary and a random control value the canary's is the larger one in %s %% of cases, ties counted half (A12 %s, %s to %s; Cliff's delta %s, %s to %s)\n",
+		short(100*r.A12), short(r.A12), short(low), short(high), short(r.CliffsDelta), short(2*low-1), short(2*high-1))
 	fmt.Fprintf(w, "If both came from one distribution, %s would have probability p = %s (Mann-Whitney, %s, %s, U = %s)\n",
 		asFar(r.Alternative), short(r.P), r.Alternative, r.Method, strconv.FormatFloat(r.U, 'f', -1, 64))
 	for _, warning := range r.Warnings {
