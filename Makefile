@@ -52,8 +52,8 @@ bench-daemon: build ## sluiced as a whole process over simulated fleets; SIZES=1
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
-stats: ## measure the judge's error rates at length (SLUICE_STATS=all)
-	SLUICE_STATS=all go test -count=1 -v -timeout 60m ./analyzer/...
+stats: ## the tables of docs/statistics.md; RUNS=10000 (a minute)
+	@go run ./tools/statsbench --runs $(or $(RUNS),10000)
 
 image: ## container image
 	docker build --build-arg VERSION=$(VERSION) -t sluice:$(VERSION) .

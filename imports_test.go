@@ -65,6 +65,7 @@ var layers = []struct {
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
+	{"tools/statsbench", []string{"analyzer/stats"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},
 	{"cmd/...", []string{"internal/fleetsim", "internal/cli/...", "internal/daemon", "internal/enc/lookup"}},
 }
