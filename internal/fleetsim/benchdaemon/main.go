@@ -29,19 +29,42 @@ func main() {
 	window := flag.Duration("window", 3*time.Minute, "how long to measure each")
 	bin := flag.String("bin", "bin", "directory of sluice and sluiced")
 	interval := flag.Duration("run-interval", 30*time.Minute, "time between two runs of a node")
+	picture := flag.String("plot", "", "SVG file for the growth")
 	flag.Parse()
-	fmt.Println("| nodes | reports/s | cold start, CPU s | steady, % of a core | resident MiB, after / most | longest look |")
+	fmt.Println("| nodes | reports/s | cold start, CPU s | steady, % of a core | resident MiB, after / most | a look, mean |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- |")
+	var rows []row
 	for s := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(s)
+		var r row
 		if err == nil {
-			err = measure(context.Background(), *bin, n, *interval, *window)
+			r, err = measure(context.Background(), *bin, n, *interval, *window)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "benchdaemon:", err)
 			os.Exit(1)
 		}
+		fmt.Println(r)
+		rows = append(rows, r)
 	}
+	if *picture != "" {
+		if err := plotTo(*picture, rows); err != nil {
+			fmt.Fprintln(os.Stderr, "benchdaemon:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// row is what was measured at one size.
+type row struct {
+	nodes                 int
+	reports, cold, steady float64 // per second, CPU seconds, percent of a core
+	resident, most        int     // MiB
+	look                  time.Duration
+}
+
+func (r row) String() string {
+	return fmt.Sprintf("| %d | %.1f | %.1f | %.2f | %d / %d | %s |", r.nodes, r.reports, r.cold, r.steady, r.resident, r.most, r.look.Round(100*time.Microsecond))
 }
 
 const config = `
@@ -60,10 +83,10 @@ schedules:
       - {name: rest, bake: {time: 5h, runs: 5}}
 `
 
-func measure(ctx context.Context, bin string, n int, interval, window time.Duration) (err error) {
+func measure(ctx context.Context, bin string, n int, interval, window time.Duration) (r row, err error) {
 	dir, err := os.MkdirTemp("", "benchdaemon-")
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer os.RemoveAll(dir)
 	sc, err := fleetsim.Parse("benchdaemon", fmt.Appendf(nil, `
@@ -82,16 +105,16 @@ base: {failing_nodes: 0.1%%, failed_runs: 0.01%%, changed_runs: 2%%}
 environments: {production_b: {}}
 `, n, model.Duration(interval)))
 	if err != nil {
-		return err
+		return r, err
 	}
 	environments, edge, tree := filepath.Join(dir, "environments"), filepath.Join(dir, "edge"), filepath.Join(dir, "tree")
 	enc := filepath.Join(dir, "enc.yml")
 	if err := errors.Join(sc.Deploy(environments), os.WriteFile(enc, fmt.Appendf(nil, "state_dir: %q\nhost: one\nenvironment_path: %q\nstore: {dir: %q}\nlimit: {share: 100%%}\n", edge, environments, tree), 0o644)); err != nil {
-		return err
+		return r, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return r, err
 	}
 	sim := fleetsim.New(sc, time.Now(), fleetsim.Edges(&sc, edge))
 	ctx, cancel := context.WithCancel(ctx)
@@ -100,11 +123,11 @@ environments: {production_b: {}}
 	defer func() { cancel(); err = errors.Join(err, <-ended) }()
 	port, err := free()
 	if err != nil {
-		return err
+		return r, err
 	}
 	file := filepath.Join(dir, "sluiced.yml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, config, tree, "http://"+l.Addr().String(), filepath.Join(dir, "state"), port), 0o644); err != nil {
-		return err
+		return r, err
 	}
 	sluice := func(args ...string) error {
 		out, err := exec.CommandContext(ctx, filepath.Join(bin, "sluice"), append(args, "--store.dir", tree)...).CombinedOutput()
@@ -114,18 +137,18 @@ environments: {production_b: {}}
 		return nil
 	}
 	if err := sluice("init", "--track", "production=production_a"); err != nil {
-		return err
+		return r, err
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer log.Close()
 	daemon := exec.CommandContext(ctx, filepath.Join(bin, "sluiced"), "--config.file", file)
 	daemon.Stdout, daemon.Stderr = log, log
 	daemon.Cancel = func() error { return daemon.Process.Signal(syscall.SIGTERM) }
 	if err := daemon.Start(); err != nil {
-		return err
+		return r, err
 	}
 	defer func() { cancel(); _ = daemon.Wait() }()
 	fail := func(err error) error {
@@ -142,37 +165,41 @@ environments: {production_b: {}}
 		}
 	}()
 	if err := sluice("start", "change", "--environment", "production_b", "--schedule", "one", "--reason", "bench", "--wait", "20m"); err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
 	if err := settled(ctx, port); err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
 	cold, err := cpu(daemon.Process.Pid)
 	if err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
 	reports, from := sim.Runs(), time.Now()
+	lookTime, looks, err := lookSum(ctx, port)
+	if err != nil {
+		return r, fail(err)
+	}
 	select {
 	case <-time.After(window):
 	case err := <-ended:
 		ended <- err
-		return err
+		return r, err
 	}
 	warm, err := cpu(daemon.Process.Pid)
 	if err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
 	took := time.Since(from).Seconds()
 	now, most, err := resident(daemon.Process.Pid)
 	if err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
-	look, err := longest(ctx, port)
+	lookTime2, looks2, err := lookSum(ctx, port)
 	if err != nil {
-		return fail(err)
+		return r, fail(err)
 	}
-	fmt.Printf("| %d | %.1f | %.1f | %.2f | %d / %d | %s |\n", n, float64(sim.Runs()-reports)/took, cold, 100*(warm-cold)/took, now>>10, most>>10, look)
-	return nil
+	look := time.Duration((lookTime2 - lookTime) / max(1, looks2-looks) * float64(time.Second))
+	return row{nodes: n, reports: float64(sim.Runs()-reports) / took, cold: cold, steady: 100 * (warm - cold) / took, resident: now >> 10, most: most >> 10, look: look}, nil
 }
 
 func free() (string, error) {
@@ -219,24 +246,25 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// longest is the upper bound of the bucket that the longest look fell into.
-func longest(ctx context.Context, address string) (string, error) {
+// lookSum is how long the daemon has looked in all, in seconds, and how often.
+func lookSum(ctx context.Context, address string) (sum, count float64, err error) {
 	body, err := get(ctx, "http://"+address+"/metrics")
 	if err != nil {
-		return "", err
+		return 0, 0, err
 	}
-	last, bound := "", "?"
 	for line := range strings.Lines(string(body)) {
-		rest, ok := strings.CutPrefix(line, `sluice_look_duration_seconds_bucket{le="`)
-		if !ok {
-			continue
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch name {
+		case "sluice_look_duration_seconds_sum":
+			sum, err = strconv.ParseFloat(value, 64)
+		case "sluice_look_duration_seconds_count":
+			count, err = strconv.ParseFloat(value, 64)
 		}
-		le, count, _ := strings.Cut(rest, `"} `)
-		if count != last {
-			last, bound = count, le
+		if err != nil {
+			return 0, 0, err
 		}
 	}
-	return "≤ " + bound + " s", nil
+	return sum, count, nil
 }
 
 // cpu is the time that a process has used, in seconds.
