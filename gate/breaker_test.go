@@ -211,3 +211,14 @@ func TestBackOutsComeFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestHoldWithoutEnd: a hold that was written by hand without an end stands, and its gate says how to end it.
+func TestHoldWithoutEnd(t *testing.T) {
+	for name, until := range map[string]time.Time{"endless": {}, "later": t0.AddDate(1, 0, 0)} {
+		s := &stepper{w: &World{Now: t0}, r: &Rollout{Held: []Hold{{ID: "h1", Selector: "{}", By: "anna", Until: until}}}}
+		g := s.holdGate()
+		if said := strings.Contains(g.Reason, "it has no end: sluice hold expire h1"); g.Open || said != until.IsZero() || !g.Next.Equal(until) {
+			t.Errorf("%s: %+v", name, g)
+		}
+	}
+}

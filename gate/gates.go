@@ -171,7 +171,9 @@ func (s *stepper) holdGate() Gate {
 		}
 		if h.Until.IsZero() || s.w.Now.Before(h.Until) {
 			g := closed("hold", "holds/"+h.ID, "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
-			g.Next = h.Until
+			if g.Next = h.Until; h.Until.IsZero() {
+				g.Reason += "; it has no end: sluice hold expire " + h.ID
+			}
 			return g
 		}
 	}

@@ -59,7 +59,8 @@ type Hold struct {
 	Until    time.Time `json:"until,omitzero"` // zero = no end
 	By       string    `json:"by"`
 	Comment  string    `json:"comment"`
-	Err      string    `json:"err,omitempty"` // it cannot be read: it holds everything
+	Ended    string    `json:"ended,omitempty"` // who ended it before its time, and why
+	Err      string    `json:"err,omitempty"`   // it cannot be read: it holds everything
 }
 
 // Edge is one puppetserver, as it reported last.

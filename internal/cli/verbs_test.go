@@ -21,7 +21,7 @@ import (
 var writeVerbs = [][]string{
 	{"start", "--environment", "production_b", "--schedule", "careful"}, {"pause", "ntp"}, {"resume", "ntp"}, {"freeze"}, {"freeze", "--end"},
 	{"delay", "ntp", "2h"}, {"delay", "ntp", "--end"}, {"backout", "ntp"}, {"approve", "ntp", "rest"}, {"deny", "ntp", "rest"},
-	{"unveto", "ntp"}, {"confirm-restore"},
+	{"unveto", "ntp"}, {"confirm-restore"}, {"hold", "add", "h1", "{}", "--for", "1h"}, {"hold", "expire", "h1"},
 }
 
 // TestWritesNeedReason: without one, and with an empty one, nothing is written.

@@ -35,7 +35,7 @@ func (p *program) writes(c *cobra.Command, stops bool, do func(w *writing, args 
 	var reason string
 	c.Flags().StringVar(&reason, "reason", "", "why, one sentence for the audit (required)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		w := &writing{ctx: c.Context(), p: p, verb: c.Name(), reason: oneLine(reason), out: c.OutOrStdout(), errOut: c.ErrOrStderr()}
+		w := &writing{ctx: c.Context(), p: p, verb: strings.TrimPrefix(c.CommandPath(), "sluice "), reason: oneLine(reason), out: c.OutOrStdout(), errOut: c.ErrOrStderr()}
 		if w.reason == "" {
 			return usage("%s: --reason is required: why, one sentence for the audit", w.verb)
 		}

@@ -32,6 +32,7 @@ func StatusKey(rollout string) string          { return "rollouts/" + rollout + 
 func RequestKey(id string) string              { return "requests/" + id }
 func TrackKey(track string) string             { return "tracks/" + track }
 func EdgeKey(host string) string               { return "edges/" + host }
+func HoldKey(id string) string                 { return "holds/" + id }
 func AuditKey(seq uint64) string               { return fmt.Sprintf("audit/%012d", seq) }
 func FlagKey(rollout, flag string) string      { return "flags/" + rollout + "/" + flag }
 func ApprovalKey(rollout, stage string) string { return "flags/" + rollout + "/approve/" + stage }
