@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
+)
+
+func (l *lab) hold(id, selector string, until time.Time) {
+	l.Helper()
+	data, err := json.Marshal(gate.Hold{Selector: selector, Until: until, By: "anna", Comment: "switch upgrade"})
+	l.must(err)
+	l.set(tree.HoldKey(id), string(data))
+}
+
+// TestHolds: a hold on nodes that are yet to come stops a rollout until its end, after which it goes on by itself; a hold that
+// matches nobody, or has ended, stops nothing; one that cannot be read stops everything until it is ended.
+func TestHolds(t *testing.T) {
+	l := newLab(t, 6).lead()
+	end := l.now.Add(3 * time.Hour)
+	l.hold("nobody", `{certname="n99"}`, end)
+	l.hold("over", "{}", l.now.Add(-time.Minute))
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	l.hold("upgrade", `{certname=~"n.*"}`, end)
+	for range 10 {
+		l.tick()
+	}
+	if n, why := len(l.state("ntp").Stages), l.closed("ntp"); n != 1 || !strings.Contains(why, "hold upgrade of anna") || strings.Contains(why, "nobody") {
+		t.Errorf("%d stages, closed gates: %s", n, why)
+	}
+	l.until("ntp", gate.Completed)
+	if l.now.Before(end) {
+		t.Errorf("completed at %s, the hold ended at %s", l.now, end)
+	}
+
+	l.set(tree.HoldKey("torn"), `{"selector":`)
+	l.start("ntp2", "production_3")
+	for range 3 {
+		l.tick()
+	}
+	if why := l.closed("ntp2"); !strings.Contains(why, "hold torn cannot be read, so it holds everything") {
+		t.Errorf("with a torn hold: %s", why)
+	}
+	l.hold("torn", "", l.now) // as sluice hold expire leaves it
+	l.until("ntp2", gate.Running)
+}
