@@ -60,6 +60,8 @@ func (s *Server) writeConfig() error {
 		"disable_update_check": true,
 		"session_ttl_min":      "1s",
 		"performance":          object{"raft_multiplier": 1},
+		// Puppetservers ask agents of their own; here all of them have one address. 200 is the default.
+		"limits": object{"http_max_conns_per_client": 10_000},
 		"connect":              object{"enabled": false},
 		"ports": object{
 			"http": s.ports.HTTP, "server": s.ports.Server, "serf_lan": s.ports.Serf,
