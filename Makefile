@@ -7,11 +7,12 @@ LDFLAGS := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(R
 FUZZTIME ?= 10s
 BENCH ?= .
 ROUNDS ?= 2000
+WATCHERS ?= 200
 SIZES ?= 1000,10000,100000,1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon fuzz stats clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb fuzz stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,12 @@ bench-enc: ## sluice-enc as a whole process against printing the same bytes; ROU
 
 bench-daemon: build ## sluiced as a whole process over simulated fleets; SIZES=1000,10000,100000,1000000 (about 12 minutes)
 	go run ./internal/fleetsim/benchdaemon -nodes $(SIZES)
+
+bench-consul: tools ## a pause and a step to 200 watchers of a real Consul; WATCHERS=200
+	go run ./internal/e2e/benchconsul -watchers $(WATCHERS)
+
+bench-puppetdb: tools ## what polling costs a real PuppetDB with 500,000 nodes, against storing (as root, 5 minutes); NODES=500000
+	go run ./internal/e2e/benchpuppetdb $(if $(NODES),-nodes $(NODES))
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)

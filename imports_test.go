@@ -66,6 +66,8 @@ var layers = []struct {
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
 	{"tools/statsbench", []string{"analyzer/stats"}},
+	{"internal/e2e/benchconsul", []string{"internal/store/...", "internal/enc/edge", "segments"}}, // measure; linked into no program
+	{"internal/e2e/benchpuppetdb", []string{"internal/e2e/stack", "internal/fleetsim", "puppetdb"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},
 	{"cmd/...", []string{"internal/fleetsim", "internal/cli/...", "internal/daemon", "internal/enc/lookup"}},
 }

@@ -61,8 +61,8 @@ func (s *Server) writeConfig() error {
 		"session_ttl_min":      "1s",
 		"performance":          object{"raft_multiplier": 1},
 		// Puppetservers ask agents of their own; here all of them have one address. 200 is the default.
-		"limits": object{"http_max_conns_per_client": 10_000},
-		"connect":              object{"enabled": false},
+		"limits":  object{"http_max_conns_per_client": 10_000},
+		"connect": object{"enabled": false},
 		"ports": object{
 			"http": s.ports.HTTP, "server": s.ports.Server, "serf_lan": s.ports.Serf,
 			"serf_wan": -1, "dns": -1, "https": -1, "grpc": -1, "grpc_tls": -1,
