@@ -8,11 +8,12 @@ FUZZTIME ?= 10s
 BENCH ?= .
 ROUNDS ?= 2000
 WATCHERS ?= 200
+TRIALS ?= 21
 SIZES ?= 1000,10000,100000,1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb fuzz stats clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ bench-consul: tools ## a pause and a step to 200 watchers of a real Consul; WATC
 
 bench-puppetdb: tools ## what polling costs a real PuppetDB with 500,000 nodes, against storing (as root, 5 minutes); NODES=500000
 	go run ./internal/e2e/benchpuppetdb $(if $(NODES),-nodes $(NODES))
+
+bench-detect: build ## how long changes live that do not compile, on 1,000 simulated nodes; TRIALS=21 (5 minutes)
+	go run ./internal/fleetsim/benchdaemon -detect $(TRIALS)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)

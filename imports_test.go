@@ -53,7 +53,7 @@ var layers = []struct {
 	{"puppetdb/pdbserver", []string{"puppetdb"}},
 	{"puppetdb/puppetdbtest", []string{"puppetdb", "puppetdb/pdbserver"}},
 	// A simulated fleet asks the real ENC code, and answers with the fake PuppetDB's queries.
-	{"internal/fleetsim/benchdaemon", []string{"internal/fleetsim"}}, // measures; linked into no program
+	{"internal/fleetsim/benchdaemon", []string{"internal/fleetsim", "internal/enc", "puppetdb"}}, // measures; linked into no program
 	{"internal/fleetsim", []string{"puppetdb/...", "segments/...", "internal/enc/lookup"}},
 
 	// What wires. The two command lines and the daemon do not know each other.
