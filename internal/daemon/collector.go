@@ -178,7 +178,12 @@ func (c *collector) poll(ctx context.Context) error {
 	reports := 0
 	batch, err := c.feed.PollEach(ctx, c.now(), func(fresh []puppetdb.Report) {
 		reports += len(fresh)
-		c.ledger.add(fresh)
+		// Nobody looks at a failure before it is known what failed, unless PuppetDB does not say.
+		found, err := c.pdb.Details(ctx, failedOf(fresh))
+		if err != nil {
+			found = nil // asked for again below
+		}
+		c.ledger.add(fresh, found)
 	})
 	if err != nil {
 		if strings.Contains(err.Error(), "clock") {

@@ -80,20 +80,30 @@ func (l *ledger) env(name string) uint16 {
 // addAtOnce bounds how long add keeps the leader waiting.
 const addAtOnce = 20_000
 
-// add takes reports over, in the order of their time as far as they come together.
-func (l *ledger) add(reports []puppetdb.Report) {
+// failedOf lists the hashes of the reports whose detail is needed.
+func failedOf(reports []puppetdb.Report) (out []string) {
+	for i := range reports {
+		if r := &reports[i]; r.Status == "failed" || r.CachedCatalogStatus == "on_failure" {
+			out = append(out, r.Hash)
+		}
+	}
+	return out
+}
+
+// add takes reports over, in the order of their time as far as they come together, with what is known of the failed ones.
+func (l *ledger) add(reports []puppetdb.Report, found map[string]puppetdb.Detail) {
 	for part := range slices.Chunk(reports, addAtOnce) {
 		l.mu.Lock()
 		now := l.now()
 		for i := range part {
-			l.take(&part[i], now)
+			l.take(&part[i], found, now)
 		}
 		l.reports += uint64(len(part))
 		l.mu.Unlock()
 	}
 }
 
-func (l *ledger) take(r *puppetdb.Report, now time.Time) {
+func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now time.Time) {
 	run := toRun(*r)
 	id := l.id(run.Certname)
 	run.Certname = l.names[id]
@@ -116,10 +126,12 @@ func (l *ledger) take(r *puppetdb.Report, now time.Time) {
 	if known {
 		return
 	}
-	l.trouble[id] = slices.Insert(kept, at, run)
-	if failed(run) {
+	if d, ok := found[run.Hash]; ok {
+		run.Detail = toDetail(d)
+	} else if failed(run) {
 		l.missing[run.Hash] = id
 	}
+	l.trouble[id] = slices.Insert(kept, at, run)
 }
 
 func compareProduced(a, b analyzer.Run) int {

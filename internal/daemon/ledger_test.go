@@ -53,13 +53,13 @@ func withCourse(tb testing.TB, n int) (*ledger, *gate.Spec, *gate.State, *roster
 func TestLedgerTakesAnyOrder(t *testing.T) {
 	reports := reportsOf(20, 3)
 	want, _, _, _ := withCourse(t, 20)
-	want.add(reports)
+	want.add(reports, nil)
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		mixed := append(slices.Clone(reports), reports[:30]...)
 		rng.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
 		got, _, _, _ := withCourse(t, 20)
-		got.add(mixed)
+		got.add(mixed, nil)
 		if diff := cmp.Diff(want.courses["ntp"].sums, got.courses["ntp"].sums); diff != "" {
 			t.Fatalf("seed %d (-in order +mixed):\n%s", seed, diff)
 		}
@@ -74,7 +74,7 @@ func TestLedgerTakesAnyOrder(t *testing.T) {
 // TestLedgerForgets: trouble that is over does not stay, and no detail is asked for it any more.
 func TestLedgerForgets(t *testing.T) {
 	l, _, _, _ := withCourse(t, 300)
-	l.add(reportsOf(300, 2))
+	l.add(reportsOf(300, 2), nil)
 	before, wanted := len(l.trouble), len(l.wanted())
 	l.forget(t0.Add(90 * time.Minute))
 	if after, left := len(l.trouble), len(l.wanted()); before < 6 || after >= before || after == 0 || left >= wanted || left == 0 {
@@ -94,7 +94,7 @@ func BenchmarkLedger(b *testing.B) {
 		b.StopTimer()
 		l, _, _, _ := withCourse(b, nodes)
 		b.StartTimer()
-		l.add(reports)
+		l.add(reports, nil)
 	}
 	b.ReportMetric(float64(len(reports)*b.N)/b.Elapsed().Seconds(), "reports/s")
 }
