@@ -33,7 +33,7 @@ test: tools ## vet and all tests with the race detector, the core scenarios on t
 	go test -race -shuffle=on -timeout 40m $(PACKAGES)
 
 unit: ## the tests that need neither root nor a component
-	go test -race -shuffle=on $$(go list $(PACKAGES) | grep -v -e /internal/e2e -e /internal/store)
+	go test -race -shuffle=on $$(go list $(PACKAGES) | grep -v -e /internal/e2e -e /internal/store -e /deploy/puppet)
 
 e2e: tools ## every scenario on the real stack (as root)
 	SLUICE_E2E=all go test -count=1 -v -timeout 80m ./internal/e2e

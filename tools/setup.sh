@@ -7,7 +7,8 @@ set -euo pipefail
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${SLUICE_CACHE:-${HOME:?set HOME or SLUICE_CACHE}/.cache/sluice}
-packages=(gcc libc6-dev postgresql dbconfig-no-thanks puppetdb puppetserver puppet puppet-terminus-puppetdb prometheus python3 curl)
+packages=(gcc libc6-dev postgresql dbconfig-no-thanks puppetdb puppetserver puppet puppet-terminus-puppetdb prometheus
+  ruby-rspec-puppet puppet-lint python3 curl)
 
 say() { echo "tools/setup.sh: $*" >&2; }
 die() { say "$@"; exit 1; }

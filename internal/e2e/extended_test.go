@@ -3,7 +3,10 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -552,7 +555,16 @@ func (l *lab) restoredSnapshot() {
 // parameters: the change is a feature flag in the ENC's answer, and the code under it stays the baseline's.
 func (l *lab) parameters() {
 	base := l.baseline()
-	code := environment(base, "  if $sluice and $sluice['hardening'] { file { \"${d}/hardened\": content => \"yes\\n\" } }\n")
+	code := environment(base, "  include sluice\n  if sluice::enabled('hardening') { file { \"${d}/hardened\": content => \"yes\\n\" } }\n")
+	l.must(filepath.WalkDir("../../deploy/puppet/sluice", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".pp" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		rel, _ := filepath.Rel("../../deploy/puppet", path)
+		code["modules/"+rel] = string(data)
+		return err
+	}))
 	for _, p := range l.stack.Puppetservers {
 		l.must(p.DeployEnvironment(base, code, "sha-with-flag"))
 	}
@@ -593,5 +605,18 @@ func (l *lab) parameters() {
 	only(l.on())
 	if env := l.environmentOf(canary); env != base {
 		l.Errorf("the canary is on %s", env)
+	}
+	// The catalog says which flags it was compiled with.
+	resp, err := http.Get(l.stack.PuppetDB.URL + "/pdb/query/v4?" + url.Values{"query": {`resources[parameters]{certname = "` + canary + `" and type = "Class" and title = "Sluice"}`}}.Encode())
+	l.must(err)
+	defer resp.Body.Close()
+	var found []struct {
+		Parameters struct {
+			Given map[string]any `json:"given"`
+		} `json:"parameters"`
+	}
+	l.must(json.NewDecoder(resp.Body).Decode(&found))
+	if len(found) != 1 || found[0].Parameters.Given["hardening"] != true {
+		l.Errorf("PuppetDB has of class sluice: %+v", found)
 	}
 }
