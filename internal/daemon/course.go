@@ -139,7 +139,7 @@ func judged(state *gate.State) int {
 
 // enlist makes a course of nobody admitted.
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
-	c := &course{roster: r, candidate: l.env(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
+	c := &course{roster: r, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
 	l.room(len(r.nodes))
 	ids := make([]uint32, len(r.nodes))

@@ -175,10 +175,13 @@ func (inv *inventory) readFacts(ctx context.Context, pdb *puppetdb.Client) error
 	differs := false
 	err := pdb.Inventory(ctx, []any{"in", "certname", []any{"array", sample}}, func(i puppetdb.Node) error {
 		of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
-		if n := inv.find(i.Certname); n != nil && n.values != nil {
-			for _, a := range inv.asked {
-				differs = differs || (*n.values)[a] != of(a)
-			}
+		n := inv.find(i.Certname)
+		if n == nil {
+			return nil
+		}
+		differs = differs || n.values == nil // it has facts, and the short question did not bring them
+		for _, a := range inv.asked {
+			differs = differs || (*n.values)[a] != of(a)
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -151,6 +152,11 @@ func (l *leader) weigh(ctx context.Context, c *change) (gate.World, map[string]*
 		r := c.snap.Rollout(name)
 		return r != nil && r.State.Phase.Active()
 	})
+	maps.DeleteFunc(l.rosters, func(name string, _ *roster) bool {
+		r := c.snap.Rollout(name)
+		return r == nil || r.State.Phase.Ended()
+	})
+	maps.DeleteFunc(l.resolutions, func(_ string, k *resolution) bool { return l.rosters[k.rollout] != k.roster })
 	if l.collector.nodes() != nil {
 		l.collector.once.Do(func() { close(l.collector.enlisted) })
 	}

@@ -68,10 +68,21 @@ func (l *ledger) room(nodes int) {
 	l.names, l.recent, l.seen = slices.Grow(l.names, more), slices.Grow(l.recent, more), slices.Grow(l.seen, more)
 }
 
+// sharedEnv is the number of all environments beyond those that can be told apart.
+const sharedEnv = 1<<16 - 1
+
+// candidate is env for the environment that proves exposure; 0, which no run has, where it cannot be told from others.
+func (l *ledger) candidate(name string) uint16 {
+	if n := l.env(name); n != sharedEnv {
+		return n
+	}
+	return 0
+}
+
 func (l *ledger) env(name string) uint16 {
 	n, ok := l.envs[name]
 	if !ok {
-		n = uint16(min(len(l.envs)+1, 1<<16-1)) // more than that are alike, and none of them is a candidate
+		n = uint16(min(len(l.envs)+1, sharedEnv))
 		l.envs[name] = n
 	}
 	return n

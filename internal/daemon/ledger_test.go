@@ -86,6 +86,20 @@ func TestLedgerForgets(t *testing.T) {
 	}
 }
 
+// TestTooManyEnvironments: where a candidate cannot be told from other environments, no run proves it.
+func TestTooManyEnvironments(t *testing.T) {
+	l := newLedger(func() time.Time { return t0 })
+	if n := l.candidate("production_2"); n == 0 || n != l.env("production_2") {
+		t.Fatalf("the first environment has number %d", n)
+	}
+	for i := range sharedEnv + 10 {
+		l.env(fmt.Sprintf("feature_%d", i))
+	}
+	if n := l.candidate("production_3"); n != 0 || l.env("production_3") != l.env("production_4") || l.candidate("production_2") == 0 {
+		t.Errorf("a candidate beyond all numbers has %d", n)
+	}
+}
+
 // BenchmarkLedger is what a new leader does with its backlog behind the decoder (BenchmarkDecodeLean in puppetdb).
 func BenchmarkLedger(b *testing.B) {
 	const nodes = 100_000

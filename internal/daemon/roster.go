@@ -117,7 +117,8 @@ func (l *leader) roster(name, salt string, t *tracked, inv *inventory) *roster {
 
 // resolution remembers whom a segment had, for as long as the inventory stands.
 type resolution struct {
-	inv    *inventory
-	roster *roster
-	set    segments.Set
+	rollout string
+	inv     *inventory
+	roster  *roster
+	set     segments.Set
 }

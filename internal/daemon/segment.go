@@ -63,7 +63,7 @@ func (l *leader) publishSegment(ctx context.Context, r *tree.Rollout, f *roster,
 		certnames[k] = n.certname
 	}
 	set := segments.NewSet(certnames)
-	l.resolutions[key] = &resolution{inv: f.inv, roster: f, set: set}
+	l.resolutions[key] = &resolution{rollout: r.Spec.Name, inv: f.inv, roster: f, set: set}
 	return set, l.putSet(ctx, set)
 }
 
