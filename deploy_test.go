@@ -21,7 +21,7 @@ func metricsInCode(t *testing.T) []string {
 		{"internal/notify/metrics.go", `(?:counter|gauge)\("([a-z_]+)", "`, "sluice_notify_"},
 		{"internal/web/reload.go", `Name: "(sluice_[a-z_]+)"`, ""},
 		{"internal/web/handlers.go", `Name: "(sluice_[a-z_]+)"`, ""},
-		{"internal/enc/edge/status.go", `gauge\("(sluice_enc_[a-z_]+)"`, ""},
+		{"internal/enc/edge/metrics.go", `(?:gauge|time|head)\("(sluice_enc_[a-z_]+)"`, ""},
 	} {
 		found := regexp.MustCompile(in.pattern).FindAllStringSubmatch(read(t, in.file), -1)
 		if len(found) == 0 {

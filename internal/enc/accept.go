@@ -53,6 +53,7 @@ type Outcome struct {
 	State    State
 	Accepted bool     // a newer document was accepted just now
 	Refused  string   // why the rendered manifest is not in force, "" when it is
+	Reason   Reason   // the same in a word, "" when it is
 	Clamped  []string // what waits for the speed limit, a stop or a pause, each as a sentence
 }
 
@@ -63,7 +64,7 @@ func Accept(prev State, in Input) Outcome {
 	next := &out.State
 	doc, digest, err := candidate(prev, in)
 	if err != nil {
-		out.Refused = err.Error()
+		out.Refused, out.Reason = err.Error(), ReasonOf(err)
 	}
 	if doc != nil && digest != prev.Digest {
 		next.Published, next.Digest, out.Accepted = *doc, digest, true
@@ -86,7 +87,7 @@ func Accept(prev State, in Input) Outcome {
 	effective, err := advance(prev.Effective, next.Published, next.Stops, in.Stop, next.Peaks, &p)
 	if err != nil {
 		// A set that was here is gone: keep the answers that we have, take nothing forward.
-		out.Refused = err.Error()
+		out.Refused, out.Reason = err.Error(), ReasonSet
 		next.Published, next.Digest, next.AcceptedAt, out.Accepted = prev.Published, prev.Digest, prev.AcceptedAt, false
 		next.Effective = markBackedOut(prev.Effective, next.Stops)
 		return out
@@ -122,7 +123,7 @@ func candidate(prev State, in Input) (*segments.Document, string, error) {
 	// Asked for the document in force as well: a set that the disk lost is fetched again.
 	for set, count := range doc.Sets {
 		if _, err := in.Set(set, count); err != nil {
-			return nil, "", fmt.Errorf("generation %d: %w", doc.Generation, err)
+			return nil, "", refuse(ReasonSet, fmt.Errorf("generation %d: %w", doc.Generation, err))
 		}
 	}
 	return &doc, digest, nil
@@ -132,11 +133,11 @@ func candidate(prev State, in Input) (*segments.Document, string, error) {
 func follows(prev, next segments.Document) error {
 	switch {
 	case next.Epoch != prev.Epoch:
-		return fmt.Errorf("epoch %q, this edge obeys %q: remove its state to join another installation", next.Epoch, prev.Epoch)
+		return refuse(ReasonEpoch, fmt.Errorf("epoch %q, this edge obeys %q: remove its state to join another installation", next.Epoch, prev.Epoch))
 	case next.Generation < prev.Generation:
-		return fmt.Errorf("generation %d is older than %d in force here", next.Generation, prev.Generation)
+		return refuse(ReasonOlder, fmt.Errorf("generation %d is older than %d in force here", next.Generation, prev.Generation))
 	case next.Generation == prev.Generation:
-		return fmt.Errorf("generation %d has another content than the one in force here", next.Generation)
+		return refuse(ReasonOlder, fmt.Errorf("generation %d has another content than the one in force here", next.Generation))
 	}
 	for i := range next.Rollouts {
 		n := &next.Rollouts[i]
@@ -145,12 +146,12 @@ func follows(prev, next segments.Document) error {
 			continue
 		}
 		if n.Track != p.Track || n.Candidate != p.Candidate || n.SaltOf() != p.SaltOf() || !reflect.DeepEqual(n.Parameters, p.Parameters) {
-			return fmt.Errorf("rollout %s: its change, track or salt differs from what was accepted before; a rollout is frozen when it starts", n.Name)
+			return refuse(ReasonFrozen, fmt.Errorf("rollout %s: its change, track or salt differs from what was accepted before; a rollout is frozen when it starts", n.Name))
 		}
 	}
 	for _, t := range prev.Tracks {
 		if next.Track(t.Name) == nil {
-			return fmt.Errorf("track %s is gone", t.Name)
+			return refuse(ReasonFrozen, fmt.Errorf("track %s is gone", t.Name))
 		}
 	}
 	return nil

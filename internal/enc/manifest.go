@@ -46,15 +46,15 @@ func Decode(data []byte) (segments.Document, string, error) {
 	var d segments.Document
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 {
-		return d, "", ErrEmpty
+		return d, "", refuse(ReasonEmpty, ErrEmpty)
 	}
 	head := len(digestHead) + digestSize + len(digestTail)
 	if len(data) < head || !bytes.HasPrefix(data, []byte(digestHead)) {
-		return d, "", errors.New(`the manifest does not begin with {"digest":"…"`)
+		return d, "", refuse(ReasonTorn, errors.New(`the manifest does not begin with {"digest":"…"`))
 	}
 	digest := string(data[len(digestHead) : len(digestHead)+digestSize])
 	if sum := sha256.Sum256(data[head:]); hex.EncodeToString(sum[:]) != digest {
-		return d, "", errors.New("the manifest is torn or edited: its digest does not fit its content")
+		return d, "", refuse(ReasonTorn, errors.New("the manifest is torn or edited: its digest does not fit its content"))
 	}
 	var whole struct {
 		Digest string `json:"digest"`
@@ -63,13 +63,13 @@ func Decode(data []byte) (segments.Document, string, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&whole); err != nil {
-		return d, "", fmt.Errorf("the manifest cannot be read: %w", err)
+		return d, "", refuse(ReasonInvalid, fmt.Errorf("the manifest cannot be read: %w", err))
 	}
 	if dec.More() {
-		return d, "", errors.New("the manifest has something after its end")
+		return d, "", refuse(ReasonInvalid, errors.New("the manifest has something after its end"))
 	}
 	if err := whole.Validate(); err != nil {
-		return d, "", fmt.Errorf("the manifest is refused: %w", err)
+		return d, "", refuse(ReasonInvalid, fmt.Errorf("the manifest is refused: %w", err))
 	}
 	return whole.Document, digest, nil
 }

@@ -54,12 +54,12 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	reading := flags.Read(tree)
 	if stateErr != nil {
 		// Without a memory the stops could be lost: keep everything as it is until a person looks.
-		return e.report(ctx, sets, Status{Refused: stateErr.Error()}), stateErr
+		return e.report(ctx, sets, Status{Refused: stateErr.Error(), Reason: enc.ReasonState}), stateErr
 	}
 	// A back-out that was rendered acts before anything waits for the network.
 	early := flags.Latch(prev.Stops, reading, prev.Published.Generation, prev.Unvetoed)
 	if err := e.writeJSON(lookup.StopsFile, early); err != nil {
-		return e.report(ctx, sets, Status{Refused: "cannot install: " + err.Error()}), err
+		return e.report(ctx, sets, Status{Refused: "cannot install: " + err.Error(), Reason: enc.ReasonInstall}), err
 	}
 	_, stopErr := os.Lstat(filepath.Join(e.Config.StateDir, lookup.StopFile))
 	out := enc.Accept(prev, enc.Input{
@@ -67,7 +67,7 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 		Stop: !errors.Is(stopErr, fs.ErrNotExist), // there, or not to be told
 	})
 	if manifestErr != nil {
-		out.Refused = "no manifest: " + manifestErr.Error()
+		out.Refused, out.Reason = "no manifest: "+manifestErr.Error(), enc.ReasonMissing
 	}
 	status := e.status(out, reading)
 	if flagsErr != nil {
@@ -76,7 +76,7 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	err = e.install(prev, out.State)
 	if err != nil { // what lookups obey is still the document before
 		before := e.status(enc.Outcome{State: prev}, reading)
-		before.Refused, before.Loud = "cannot install: "+err.Error(), status.Loud
+		before.Refused, before.Reason, before.Loud = "cannot install: "+err.Error(), enc.ReasonInstall, status.Loud
 		status = before
 	}
 	return e.report(ctx, sets, status), err

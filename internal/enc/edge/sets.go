@@ -24,6 +24,8 @@ type setCache struct {
 	store store.Store
 	err   error
 	tried bool
+	// How many sets this run read from the store, and could not read from it.
+	fetched, failed float64
 }
 
 func (c *setCache) open() (store.Store, error) {
@@ -39,6 +41,7 @@ func (c *setCache) get(digest string, count int) ([]byte, error) {
 	if data, err := os.ReadFile(path); err == nil && segments.CheckSet(digest, count, data) == nil {
 		return data, nil
 	}
+	c.failed++ // until it is here
 	s, err := c.open()
 	if err != nil {
 		return nil, fmt.Errorf("set %s is not here and the store cannot be reached: %w", digest, err)
@@ -50,6 +53,8 @@ func (c *setCache) get(digest string, count int) ([]byte, error) {
 	if err := renameio.WriteFile(path, set.Data, 0o644); err != nil {
 		return nil, err
 	}
+	c.failed--
+	c.fetched++
 	return set.Data, nil
 }
 

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -26,9 +24,15 @@ type Status struct {
 	At         time.Time     `json:"at"`
 	Ready      bool          `json:"ready"` // a document was accepted once
 	Epoch      string        `json:"epoch,omitempty"`
-	Generation uint64        `json:"generation"`        // of the document in force
-	Refused    string        `json:"refused,omitempty"` // why the rendered one is not in force
-	Clamped    []string      `json:"clamped,omitempty"` // what is in force only in part
+	Generation uint64        `json:"generation"`           // of the document in force
+	Written    time.Time     `json:"written,omitzero"`     // when the leader wrote it, by its clock
+	AcceptedAt time.Time     `json:"accepted_at,omitzero"` // when it was accepted here
+	Refused    string        `json:"refused,omitempty"`    // why the rendered one is not in force
+	Reason     enc.Reason    `json:"reason,omitempty"`     // the same in a word
+	Clamped    []string      `json:"clamped,omitempty"`    // what is in force only in part
+	Allowance  float64       `json:"allowance"`            // nodes that may still go forward now
+	Forced     bool          `json:"forced,omitempty"`     // a person let this generation past the speed limit
+	Sets       int           `json:"sets,omitempty"`       // sets that the document names
 	Stops      flags.Latched `json:"stops"`
 	BackedOut  []string      `json:"backed_out,omitempty"` // rollouts that are backed out here, by flag or document
 	Loud       []string      `json:"loud,omitempty"`       // flags that cannot be read
@@ -53,8 +57,10 @@ var Version = "unknown"
 func (e *Edge) status(out enc.Outcome, r flags.Reading) Status {
 	s := Status{
 		Host: e.Config.Host, At: e.Now().UTC(), Ready: out.State.Effective.Epoch != "", Epoch: out.State.Published.Epoch,
-		Generation: out.State.Published.Generation, Refused: out.Refused, Clamped: out.Clamped,
-		Stops: out.State.Stops, Loud: r.Loud, Version: Version, Code: map[string]string{},
+		Generation: out.State.Published.Generation, Written: out.State.Published.Written, AcceptedAt: out.State.AcceptedAt.UTC(),
+		Refused: out.Refused, Reason: out.Reason, Clamped: out.Clamped, Allowance: out.State.Saved, Sets: len(out.State.Effective.Sets),
+		Forced: r.Force != 0 && r.Force == out.State.Published.Generation,
+		Stops:  out.State.Stops, Loud: r.Loud, Version: Version, Code: map[string]string{},
 	}
 	for _, d := range []segments.Document{out.State.Published, out.State.Effective} {
 		for _, t := range d.Tracks {
@@ -102,14 +108,16 @@ func (e *Edge) report(ctx context.Context, sets *setCache, s Status) Status {
 	if s.Host == "" { // the state could not be read
 		s.Host, s.At, s.Version = e.Config.Host, e.Now().UTC(), Version
 	}
+	if e.Config.MetricsFile != "" {
+		if err := e.writeMetrics(s, e.count(s, sets)); err != nil {
+			s.Loud = append(s.Loud, "cannot write metrics: "+err.Error())
+		}
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return s
 	}
 	_ = renameio.WriteFile(filepath.Join(e.Config.StateDir, statusFile), data, 0o644)
-	if e.Config.MetricsFile != "" {
-		_ = renameio.WriteFile(e.Config.MetricsFile, []byte(s.metrics()), 0o644)
-	}
 	kv, err := sets.open()
 	if err == nil {
 		err = kv.Txn(ctx, store.Set("edges/"+e.Config.Host, data))
@@ -118,22 +126,4 @@ func (e *Edge) report(ctx context.Context, sets *setCache, s Status) Status {
 		s.Loud = append(s.Loud, "cannot report to the store: "+err.Error())
 	}
 	return s
-}
-
-// metrics is the status in the text format, for node_exporter's textfile collector.
-func (s Status) metrics() string {
-	var b strings.Builder
-	gauge := func(name, help string, v float64) {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n%s %g\n", name, help, name, name, v)
-	}
-	truth := map[bool]float64{true: 1}
-	gauge("sluice_enc_ready", "Whether this edge accepted a document.", truth[s.Ready])
-	gauge("sluice_enc_generation", "Generation of the document in force.", float64(s.Generation))
-	gauge("sluice_enc_refused", "Whether the rendered document is refused.", truth[s.Refused != ""])
-	gauge("sluice_enc_clamped", "Steps that wait for the speed limit, a stop or a pause.", float64(len(s.Clamped)))
-	gauge("sluice_enc_stops", "People's stops in force.", float64(len(s.Stops.Pause)+len(s.Stops.BackOut)+map[bool]int{true: 1}[s.Stops.Frozen()]))
-	gauge("sluice_enc_unreadable_flags", "Flags that cannot be read.", float64(len(s.Loud)))
-	gauge("sluice_enc_local_files", "Local baseline and stop files that are there.", float64(len(s.Local)))
-	gauge("sluice_enc_last_accept_timestamp_seconds", "When accept last ran.", float64(s.At.Unix()))
-	return b.String()
 }
