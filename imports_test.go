@@ -65,7 +65,8 @@ var layers = []struct {
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
-	{"tools/statsbench", []string{"analyzer/stats"}},
+	{"tools/statsbench/internal/kayenta", nil},
+	{"tools/statsbench", []string{"analyzer/stats", "tools/statsbench/internal/kayenta"}},
 	{"internal/e2e/benchconsul", []string{"internal/store/...", "internal/enc/edge", "segments"}}, // measure; linked into no program
 	{"internal/e2e/benchpuppetdb", []string{"internal/e2e/stack", "internal/fleetsim", "puppetdb"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 )
@@ -51,5 +52,22 @@ func TestBinomial(t *testing.T) {
 	mean := sum / runs
 	if variance := squares/runs - mean*mean; math.Abs(mean-n*p) > .1 || math.Abs(variance-n*p*(1-p)) > .5 {
 		t.Errorf("mean %v, variance %v; want 15 and 10.5", mean, variance)
+	}
+}
+
+// TestDocumentSaysSo: what the page says of Kayenta is what the command prints.
+func TestDocumentSaysSo(t *testing.T) {
+	page, err := os.ReadFile("../../docs/statistics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	kayentaSection(&out)
+	next, err := replace(string(page), "kayenta", out.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next != string(page) {
+		t.Errorf("docs/statistics.md is not what make stats-doc writes:\n%s", out.String())
 	}
 }

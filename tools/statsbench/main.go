@@ -11,17 +11,85 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 )
 
 func main() {
 	runs := flag.Int("runs", 10_000, "stages for each world without effect; two fifths of it for each effect")
 	seed := flag.Uint64("seed", 20261126, "seed of all random numbers")
+	only := flag.String("only", "", "sections, separated by commas; all by default")
+	write := flag.String("write", "", "document whose sections are replaced, instead of printing")
 	flag.Parse()
 	if *runs < 100 {
-		fmt.Fprintln(os.Stderr, "statsbench: --runs: expected at least 100")
-		os.Exit(2)
+		fail("--runs: expected at least 100")
 	}
-	report(os.Stdout, *runs, *seed)
+	b := bench{runs: *runs, seed: *seed}
+	chosen := sections
+	if *only != "" {
+		chosen = nil
+		for name := range strings.SplitSeq(*only, ",") {
+			i := slices.IndexFunc(sections, func(s section) bool { return s.name == name })
+			if i < 0 {
+				fail("--only: no section " + name)
+			}
+			chosen = append(chosen, sections[i])
+		}
+	}
+	for _, s := range chosen {
+		if err := b.section(s, *write); err != nil {
+			fail(err.Error())
+		}
+	}
+}
+
+func fail(why string) {
+	fmt.Fprintln(os.Stderr, "statsbench:", why)
+	os.Exit(1)
+}
+
+// bench is what all sections share.
+type bench struct {
+	runs int
+	seed uint64
+}
+
+// section is one measured part of the document.
+type section struct {
+	name  string
+	print func(bench, io.Writer)
+}
+
+var sections = []section{
+	{"events", func(b bench, w io.Writer) { report(w, b.runs, b.seed) }},
+	{"kayenta", func(_ bench, w io.Writer) { kayentaSection(w) }},
+}
+
+// section prints, or replaces what stands between the section's marks in a document.
+func (b bench) section(s section, file string) error {
+	if file == "" {
+		s.print(b, os.Stdout)
+		return nil
+	}
+	var out strings.Builder
+	s.print(b, &out)
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	next, err := replace(string(page), s.name, out.String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return os.WriteFile(file, []byte(next), 0o644)
+}
+
+func replace(page, name, text string) (string, error) {
+	first, last := "<!-- statsbench "+name+" -->\n", "<!-- end "+name+" -->"
+	from, to := strings.Index(page, first), strings.Index(page, last)
+	if from < 0 || to < from {
+		return "", fmt.Errorf("expected the lines %q and %q", strings.TrimSpace(first), last)
+	}
+	return page[:from+len(first)] + "\n" + strings.TrimSpace(text) + "\n\n" + page[to:], nil
 }
 
 func report(w io.Writer, runs int, seed uint64) {
