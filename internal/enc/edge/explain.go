@@ -5,106 +5,225 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"time"
+	"strings"
 
 	"github.com/openinfrastructure/sluice/internal/enc"
+	"github.com/openinfrastructure/sluice/internal/enc/lookup"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
-// Explain writes what this edge answers for a node, and every reason for it, for a person.
+// Explain writes what this edge answers for a node, and every reason for it, for a person. It reads the files that lookups
+// read and asks the site's ENC; it needs neither Consul nor sluiced. An edge that cannot answer is explained too: the
+// error is only for what keeps Explain itself from saying so.
 func (e *Edge) Explain(ctx context.Context, w io.Writer, certname string) error {
-	if err := e.explainState(w); err != nil {
-		return err
+	x := &explainer{edge: e, w: w, certname: certname}
+	var stateErr error
+	x.state, stateErr = e.readState()
+	x.theEdge()
+	if stateErr != nil {
+		x.linef(1, "unreadable: %v", stateErr)
 	}
-	u, answer, err := e.Answer(ctx, certname)
+	x.linef(0, "")
+	x.linef(0, "node %s", certname)
+	x.theNode(ctx)
+	return x.err
+}
+
+// explainer writes lines and keeps the first error of the writer.
+type explainer struct {
+	edge     *Edge
+	w        io.Writer
+	certname string
+	state    enc.State
+	err      error
+}
+
+func (x *explainer) linef(depth int, format string, args ...any) {
+	line := strings.Repeat("  ", depth) + fmt.Sprintf(format, args...)
+	if _, err := fmt.Fprintln(x.w, line); err != nil && x.err == nil {
+		x.err = err
+	}
+}
+
+func (x *explainer) theNode(ctx context.Context) {
+	u, answer, err := x.edge.Answer(ctx, x.certname)
+	x.upstream(u)
 	if err != nil {
-		return err
+		x.linef(1, "answer: none, sluice-enc exits 1: %v", err)
+		x.linef(1, "what the agent does: it falls back to its cached catalog")
+		return
 	}
-	fmt.Fprintf(w, "\nnode %s\n", certname)
-	switch {
-	case e.Config.Upstream.Command == "":
-		fmt.Fprintln(w, "  upstream: no site ENC is configured")
-	case u.ExitCode != 0:
-		fmt.Fprintf(w, "  upstream: failed with exit code %d; that is passed through\n", u.ExitCode)
-	case u.Stale:
-		fmt.Fprintf(w, "  upstream: no answer within %s; its last good answer is used\n", e.Config.Upstream.Timeout)
-	default:
-		fmt.Fprintf(w, "  upstream: %s answered\n", e.Config.Upstream.Command)
+	local, err := lookup.Open(x.edge.Config.StateDir)
+	if err != nil {
+		x.linef(1, "answer: none, sluice-enc exits 1: %v", err)
+		return
+	}
+	if u.ExitCode != 0 {
+		x.linef(1, "answer: upstream's failure is passed through")
+		return
 	}
 	if answer.Track == "" {
-		fmt.Fprintln(w, "  track: none; upstream's answer goes through byte for byte")
-		return nil
+		x.linef(1, "track: none, as %s", whyNoTrack(u))
+		x.linef(1, "answer: upstream's answer, byte for byte")
+		return
 	}
-	fmt.Fprintf(w, "  track: %s\n", answer.Track)
-	for _, r := range answer.Rollouts {
-		fmt.Fprintf(w, "  rollout %s: %s: %s\n", r.Rollout, map[bool]string{true: "admitted", false: "not admitted"}[r.Admitted], r.Reason)
-		fmt.Fprintf(w, "    position %s, limit %s%s%s\n", r.Position, r.Limit, from(" by stage ", r.Stage), from(", lowered by cap ", r.Cap))
+	x.linef(1, "track: %s, as %s", answer.Track, whyTrack(u))
+	for _, a := range answer.Rollouts {
+		x.rollout(local, a)
 	}
-	if answer.Missing != "" {
-		fmt.Fprintf(w, "  environment %s is not in %s on this puppetserver: the node gets baseline\n", answer.Missing, e.Config.EnvironmentPath)
-	}
-	fmt.Fprintf(w, "  environment: %s\n", answer.Environment)
-	if len(answer.Parameters) > 0 {
-		params, err := json.Marshal(answer.Parameters)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "  parameters.sluice: %s\n", params)
-	}
-	return nil
+	x.answer(local, answer)
 }
 
-// explainState says which document is in force here, what is wrong with the rendered one, and which stops act.
-func (e *Edge) explainState(w io.Writer) error {
-	s, err := e.Status()
-	if err != nil {
-		return err
+func (x *explainer) upstream(u Upstreamed) {
+	c := x.edge.Config.Upstream
+	switch {
+	case c.Command == "":
+		x.linef(1, "upstream: no site ENC is configured")
+	case u.ExitCode != 0:
+		x.linef(1, "upstream: %s failed with exit code %d", c.Command, u.ExitCode)
+	case u.Stale:
+		x.linef(1, "upstream: no answer within %s; its last good answer is used: %s", c.Timeout, x.edge.lastGood(x.certname))
+	case len(u.Out) == 0:
+		x.linef(1, "upstream: %s gave no answer", c.Command)
+	default:
+		x.linef(1, "upstream: %s answered", c.Command)
 	}
-	fmt.Fprintf(w, "edge %s\n", s.Host)
-	if !s.Ready {
-		fmt.Fprintln(w, "  not ready: it never accepted a document and does not know the baseline")
-	} else {
-		fmt.Fprintf(w, "  document: generation %d of epoch %s, looked at %s\n", s.Generation, s.Epoch, s.At.Format(time.RFC3339))
-	}
-	list := func(what string, lines ...string) {
-		for _, l := range lines {
-			if l != "" {
-				fmt.Fprintf(w, "  %s: %s\n", what, l)
-			}
-		}
-	}
-	list("refused", s.Refused)
-	list("waits", s.Clamped...)
-	list("unreadable", s.Loud...)
-	list("local file", s.Local...)
-	if s.Stops.Frozen() {
-		fmt.Fprintf(w, "  stop: everything is frozen (%s)\n", s.Stops.Freeze.Value)
-	}
-	for _, name := range enc.SortedKeys(s.Stops.Pause) {
-		fmt.Fprintf(w, "  stop: %s is paused (%s)\n", name, s.Stops.Pause[name].Value)
-	}
-	for _, name := range enc.SortedKeys(s.Stops.BackOut) {
-		fmt.Fprintf(w, "  stop: %s is backed out, since generation %d\n", name, s.Stops.BackOut[name].Generation)
-	}
-	for _, env := range enc.SortedKeys(s.Code) {
-		fmt.Fprintf(w, "  code of %s: %s\n", env, s.Code[env])
-	}
-	return nil
 }
 
-// Status reads the status that the last accept left.
-func (e *Edge) Status() (Status, error) {
-	var s Status
-	path := filepath.Join(e.Config.StateDir, statusFile)
-	data, err := os.ReadFile(path)
+func whyTrack(u Upstreamed) string {
+	if u.Environment != "" {
+		return "upstream says environment " + u.Environment
+	}
+	return "upstream names no environment, and the node is in the track's set of members"
+}
+
+func whyNoTrack(u Upstreamed) string {
+	if u.Environment != "" {
+		return "upstream says environment " + u.Environment + ", which is no track"
+	}
+	return "upstream names no environment, and the node is in no track's set of members"
+}
+
+// rollout says how one rollout decided: position, every stage, every cap, the pin, and what the published document would
+// have said where the edge holds a step back.
+func (x *explainer) rollout(local *lookup.Edge, a segments.Admission) {
+	here, published := local.Document.Rollout(a.Rollout), x.state.Published.Rollout(a.Rollout)
+	x.linef(1, "rollout %s: %s: %s", a.Rollout, map[bool]string{true: "admitted", false: "not admitted"}[a.Admitted], a.Reason)
+	if here == nil {
+		return
+	}
+	x.linef(2, "change: %s; position %s, limit %s%s%s", changeOf(here), a.Position, percentOf(a.Limit), from(" by stage ", a.Stage), from(", lowered by cap ", a.Cap))
+	if published == nil {
+		x.linef(2, "the published document has this rollout no more: it is being taken to its end here, within the speed limit")
+	}
+	for _, s := range here.Stages {
+		want := s.Threshold
+		if published != nil {
+			want = thresholdOf(published.Stages, s.Name)
+		}
+		x.linef(2, "stage %s: %s, %s%s", s.Name, x.member(local, s.Set), percentOf(s.Threshold), clampedFrom(s.Threshold, want))
+	}
+	for _, c := range here.Caps {
+		x.linef(2, "cap %s: %s, no further than %s", c.ID, x.member(local, c.Set), percentOf(c.Limit))
+	}
+	for _, p := range local.Document.Pins {
+		if p.Certname == x.certname && (p.Rollout == "" || p.Rollout == a.Rollout) {
+			x.linef(2, "pin: to %s", p.To)
+		}
+	}
+	x.asPublished(local, a)
+}
+
+// asPublished says what the leader's document would answer, where that is something else.
+func (x *explainer) asPublished(local *lookup.Edge, a segments.Admission) {
+	other := local.With(x.state.Published)
+	d, err := segments.Decide(&x.state.Published, local.Stops, x.trackOf(a.Rollout), x.certname, other.InSet)
 	if err != nil {
-		return s, fmt.Errorf("accept has not run here yet: %w", err)
+		x.linef(2, "what the published document says cannot be told: %v", err)
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
+	for _, p := range d.Rollouts {
+		if p.Rollout == a.Rollout && p.Admitted && !a.Admitted {
+			x.linef(2, "the published document admits this node; here it waits for the speed limit or a stop (see \"waits\" above)")
+		}
 	}
-	return s, nil
+}
+
+func (x *explainer) trackOf(rollout string) string {
+	if r := x.state.Published.Rollout(rollout); r != nil {
+		return r.Track
+	}
+	return ""
+}
+
+// member says whom a stage or a cap is for, and whether that includes this node.
+func (x *explainer) member(local *lookup.Edge, set string) string {
+	if set == "" {
+		return "everyone on the track"
+	}
+	path := filepath.Join(x.edge.Config.StateDir, lookup.SetsDir, set)
+	in, err := local.InSet(set, segments.Fingerprint(x.certname))
+	switch {
+	case err != nil:
+		return fmt.Sprintf("members of %s, which cannot be read: %v", path, err)
+	case in:
+		return "a member of " + path
+	}
+	return "not a member of " + path
+}
+
+func (x *explainer) answer(local *lookup.Edge, a lookup.Answer) {
+	baseline := local.Document.Track(a.Track).Baseline
+	why := "the candidate of the rollout that admits it"
+	switch {
+	case a.Missing != "":
+		why = fmt.Sprintf("the baseline, as %s is not in %s on this puppetserver", a.Missing, x.edge.Config.EnvironmentPath)
+	case a.Environment == baseline && local.Stops.Baseline:
+		why = "the baseline, by the local file " + filepath.Join(x.edge.Config.StateDir, lookup.BaselineFile)
+	case a.Environment == baseline:
+		why = "the baseline of the track"
+	}
+	x.linef(1, "environment: %s", a.Environment)
+	x.linef(1, "why: %s", why)
+	if len(a.Parameters) == 0 {
+		return
+	}
+	params, err := json.Marshal(a.Parameters)
+	if err != nil {
+		x.err = err
+		return
+	}
+	x.linef(1, "parameters.sluice: %s", params)
+}
+
+func changeOf(r *segments.Rollout) string {
+	if r.Candidate != "" {
+		return "environment " + r.Candidate
+	}
+	return "parameters " + strings.Join(enc.SortedKeys(r.Parameters), ", ")
+}
+
+func percentOf(t segments.Threshold) string {
+	if t == segments.All {
+		return "100 %"
+	}
+	return fmt.Sprintf("%.6g %% (%s)", 100*t.Share(), t)
+}
+
+func thresholdOf(stages []segments.Stage, name string) segments.Threshold {
+	for _, s := range stages {
+		if s.Name == name {
+			return s.Threshold
+		}
+	}
+	return segments.None
+}
+
+func clampedFrom(here, published segments.Threshold) string {
+	if !here.Less(published) {
+		return ""
+	}
+	return ", published " + percentOf(published)
 }
 
 func from(label, value string) string {

@@ -25,6 +25,8 @@ type Upstreamed struct {
 	Err      []byte
 	ExitCode int
 	Stale    bool // it did not answer in time: this is its last good answer
+	// Environment is the one that it named, "" where it named none; Answer sets it.
+	Environment string
 }
 
 // askUpstream runs the site's ENC. Where it does not answer in time its last good answer for the node is
@@ -94,7 +96,10 @@ func (e *Edge) Answer(ctx context.Context, certname string) (Upstreamed, lookup.
 	if root == nil && e.Config.Upstream.Command != "" {
 		return u, lookup.Answer{}, nil // upstream does not know the node: neither do we
 	}
-	track, err := trackOf(state, root, certname)
+	if v := child(root, "environment"); v != nil && v.Tag != "!!null" {
+		u.Environment = v.Value
+	}
+	track, err := trackOf(state, u.Environment, certname)
 	if err != nil || track == "" {
 		return u, lookup.Answer{}, err
 	}
@@ -115,10 +120,10 @@ func (e *Edge) Answer(ctx context.Context, certname string) (Upstreamed, lookup.
 
 // trackOf finds the node's track: the one that upstream's environment names, or, where upstream names none,
 // the one whose published set has the node.
-func trackOf(state *lookup.Edge, root *yaml.Node, certname string) (string, error) {
-	if v := child(root, "environment"); v != nil && v.Tag != "!!null" && v.Value != "" {
-		if state.Document.Track(v.Value) != nil {
-			return v.Value, nil
+func trackOf(state *lookup.Edge, environment, certname string) (string, error) {
+	if environment != "" {
+		if state.Document.Track(environment) != nil {
+			return environment, nil
 		}
 		return "", nil
 	}

@@ -77,12 +77,19 @@ func (e *Edge) status(out enc.Outcome, r flags.Reading) Status {
 			s.BackedOut = append(s.BackedOut, r.Name)
 		}
 	}
+	s.Local = e.localFiles()
+	return s
+}
+
+// localFiles lists the local files that act: there, or not to be told.
+func (e *Edge) localFiles() []string {
+	var names []string
 	for _, name := range []string{lookup.BaselineFile, lookup.StopFile} {
 		if _, err := os.Lstat(filepath.Join(e.Config.StateDir, name)); !errors.Is(err, fs.ErrNotExist) {
-			s.Local = append(s.Local, name)
+			names = append(names, name)
 		}
 	}
-	return s
+	return names
 }
 
 // codeOf reads the signature that r10k and g10k leave in a deployed environment.

@@ -77,6 +77,13 @@ func Open(dir string) (*Edge, error) {
 	return e, nil
 }
 
+// With is this edge with another document, for explaining what that would answer.
+func (e *Edge) With(d segments.Document) *Edge {
+	other := *e
+	other.Document = d
+	return &other
+}
+
 // problem is an error with its own text that is another underneath; fmt would cost a lookup more than
 // it is worth.
 type problem struct {
