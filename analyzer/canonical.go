@@ -51,10 +51,12 @@ func (e Evidence) encode(w *bufio.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Both lists stand before the SLIs, or where there are none, before the sources.
-	at := bytes.Index(rest, []byte(`,"slis":`))
-	if at < 0 || bytes.Index(rest, []byte(`,"sources":`)) < at {
-		at = bytes.Index(rest, []byte(`,"sources":`))
+	// Both lists stand before the SLIs, the looks and the sources, the first of them that there is.
+	at := bytes.Index(rest, []byte(`,"sources":`))
+	for _, next := range []string{`,"looks":`, `,"slis":`} {
+		if i := bytes.Index(rest, []byte(next)); i >= 0 && i < at {
+			at = i
+		}
 	}
 	_, _ = w.Write(rest[:at]) // a bufio.Writer remembers its error until Flush
 	if err := writeList(w, "nodes", nodes); err != nil {
@@ -92,6 +94,7 @@ func (e Evidence) normalized() Evidence {
 	e.Nodes = normalNodes(e.Nodes)
 	e.Runs = normalRuns(e.Runs)
 	e.SLIs = normalSLIs(e.SLIs)
+	e.Looks = normalLooks(e.Looks)
 	return e
 }
 

@@ -62,11 +62,11 @@ func (c *cohorts) lacks(n Counts) []string {
 	for _, s := range c.scopes() {
 		out = append(out, s.lacks(c.policy)...)
 	}
-	if behind := c.tally.behind; behind > 0 {
+	if behind := c.tally.behind; n.Exposed > 0 && n.Runs < c.policy.Runs {
 		out = append(out, fmt.Sprintf("%d exposed nodes have fewer than %d runs of the candidate, the fewest %d: %s",
 			behind, c.policy.Runs, n.Runs, names(c.tally.behindNames, behind)))
 	}
-	if n.Silent > 0 {
+	if c.quiet(n) {
 		out = append(out, fmt.Sprintf("%d admitted nodes are silent: %s", n.Silent, names(n.SilentNodes, n.Silent)))
 	}
 	if of := n.Control + n.ControlExcluded; n.ControlExcluded > most(c.policy.Silence.MaxExcluded, of) {
@@ -76,6 +76,16 @@ func (c *cohorts) lacks(n Counts) []string {
 		out = append(out, "the stage bakes until "+end.Format(time.RFC3339))
 	}
 	return append(out, c.staleness()...)
+}
+
+// quiet says whether too many admitted nodes are silent for a pass: any of few, of many more than the controls by what is to
+// be ruled out.
+func (c *cohorts) quiet(n Counts) bool {
+	if n.Silent == 0 || !c.byCounts() {
+		return n.Silent > 0
+	}
+	delta, _ := c.policy.Checks.Silence.ruleOut(len(c.evidence.Nodes))
+	return share(n.Silent, n.Live)-share(c.tally.controlSilent, n.Control) > delta
 }
 
 func (c *cohorts) staleness() []string {
@@ -98,14 +108,20 @@ func (c *cohorts) staleness() []string {
 // most is the largest whole number that is at most share of n.
 func most(share float64, n int) int { return int(share*float64(n) + 1e-9) }
 
-// gradeSentence says what a clean pass is worth.
-func (c *cohorts) gradeSentence(n Counts, checks []Check) string {
-	out := fmt.Sprintf("clean: %d of %d live admitted nodes exposed, at least %d runs each, no failure of the change", n.Exposed, n.Live, n.Runs)
+// gradeSentence says what a pass is worth.
+func (c *cohorts) gradeSentence(grade Grade, n Counts, checks []Check) string {
+	out := fmt.Sprintf("%s: %d of %d live admitted nodes exposed, at least %d runs each, no failure of the change", grade, n.Exposed, n.Live, n.Runs)
+	if c.byCounts() {
+		out = fmt.Sprintf("%s: %d of %d live admitted nodes exposed, %d runs, no check worse than the controls", grade, n.Exposed, n.Live, n.Runs)
+	}
 	if n.Excluded > 0 {
 		out += fmt.Sprintf(", %d left out", n.Excluded)
 	}
 	for _, check := range checks {
-		if check.Name == resourceClass.String() {
+		switch {
+		case check.Name == resourceClass.String() && grade == Certified:
+			out += fmt.Sprintf("; rules out that %.3g points more nodes fail (%.3g %% confidence)", 100*check.Excludes, 100*check.Confidence)
+		case check.Name == resourceClass.String():
 			out += fmt.Sprintf("; rules out that more than %.2g %% of nodes fail (%.0f %% confidence)", 100*check.RulesOut, 100*confidence)
 		}
 	}

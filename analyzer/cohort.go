@@ -26,6 +26,7 @@ type cohorts struct {
 	canaries []*history
 	controls []*history
 	tally    tally
+	frame    frame
 	// others are runs of certnames that the evidence does not list as nodes.
 	others []observed
 }
@@ -57,6 +58,8 @@ func newCohorts(p Policy, e Evidence) *cohorts {
 		}
 		h.state = c.stateOf(h)
 		c.tally.add(h, e.StageIndex, p.Runs)
+		c.tally.answered(c, h)
+		c.frame.add(c, h)
 	}
 	for _, r := range rest {
 		c.others = append(c.others, observed{r, e.classify(r)})
@@ -77,6 +80,7 @@ const maxNames = 20
 
 func (c *cohorts) counts() Counts {
 	n := c.tally.counts
+	n.Runs = c.tally.runs(c.policy.Coverage)
 	for _, h := range c.canaries {
 		n.countOutcomes(h.after)
 	}

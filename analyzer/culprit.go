@@ -42,11 +42,15 @@ func grouped(all []incident, keep func(incident) bool) []group {
 }
 
 // culprit names the new failure that most admitted nodes show, nil if there is none. A
-// failure that decides goes before one that was only seen once.
-func culprit(all []incident) *Culprit {
+// failure that decides goes before one that was only seen once. In a stage that is judged by counts, where nothing is new the
+// failure counts that canaries have most beyond their controls.
+func (c *cohorts) culprit(all []incident) *Culprit {
 	found := grouped(all, incident.decisive)
 	if len(found) == 0 {
 		found = grouped(all, func(i incident) bool { return i.origin == isNew })
+	}
+	if len(found) == 0 && c.byCounts() {
+		found = grouped(all, func(i incident) bool { return i.origin == shared })
 	}
 	if len(found) == 0 {
 		return nil
@@ -63,7 +67,32 @@ func culprit(all []incident) *Culprit {
 	return &Culprit{
 		Kind: f.Kind, Resource: f.Resource, File: f.File, Line: f.Line, Message: f.Message,
 		Nodes: best.nodes[:min(len(best.nodes), maxNames)], Count: len(best.nodes),
+		Strata: c.strataOf(best.nodes),
 	}
+}
+
+// mostStrata caps the strata that a culprit names.
+const mostStrata = 5
+
+// strataOf says in which strata admitted nodes show it, the hardest hit first. With one stratum that says nothing.
+func (c *cohorts) strataOf(nodes []string) []StratumShare {
+	if len(c.tally.strata) < 2 {
+		return nil
+	}
+	in := map[string]int{}
+	for _, h := range c.canaries {
+		if _, hit := slices.BinarySearch(nodes, h.Certname); hit {
+			in[h.Stratum]++
+		}
+	}
+	var out []StratumShare
+	for name, n := range in {
+		out = append(out, StratumShare{Stratum: name, Nodes: n, Of: c.tally.strata[name]})
+	}
+	slices.SortFunc(out, func(a, b StratumShare) int {
+		return cmp.Or(cmp.Compare(share(b.Nodes, b.Of), share(a.Nodes, a.Of)), cmp.Compare(b.Nodes, a.Nodes), strings.Compare(a.Stratum, b.Stratum))
+	})
+	return out[:min(len(out), mostStrata)]
 }
 
 func (c *Culprit) describe() string {

@@ -14,8 +14,11 @@ type Node struct {
 	// AdmittedAt is when the admission was accepted; zero for a control.
 	AdmittedAt time.Time `json:"admitted_at"`
 	// Stage is the index of the stage that admitted the node, -1 for a control.
-	Stage   int    `json:"stage"`
+	Stage int `json:"stage"`
+	// Stratum is the kind of node it is; only nodes of one stratum are compared. It does not change during a stage.
 	Stratum string `json:"stratum"`
+	// Outside: a control that is not in the segment of this stage. Chance did not decide that, so it is not compared.
+	Outside bool `json:"outside,omitempty"`
 	// Summary stands for the node's runs; nil where the evidence has them all.
 	Summary *Summary `json:"summary,omitempty"`
 }
@@ -56,17 +59,23 @@ type Evidence struct {
 	// Kind is environment or parameters.
 	Kind string `json:"kind"`
 	// Candidate and Baseline name environments; both may be empty for parameters.
-	Candidate    string        `json:"candidate"`
-	Baseline     string        `json:"baseline"`
-	StageStarted time.Time     `json:"stage_started"`
-	Bake         time.Duration `json:"bake"`
+	Candidate    string    `json:"candidate"`
+	Baseline     string    `json:"baseline"`
+	StageStarted time.Time `json:"stage_started"`
+	// Measured: healthy runs come with their metrics, so that corrective changes can be counted.
+	Measured bool `json:"measured,omitempty"`
+	// Planned is how many nodes the stage is to add; 0 means those that it has.
+	Planned int           `json:"planned,omitempty"`
+	Bake    time.Duration `json:"bake"`
 	// Nodes are the admitted nodes of all stages so far, and the controls.
 	Nodes []Node `json:"nodes,omitempty"`
 	// Runs reach back the longer of the lookback and a day before the first admission. Runs
 	// of certnames that Nodes does not list only show what fails without the change.
-	Runs    []Run       `json:"runs,omitempty"`
-	SLIs    []SLISample `json:"slis,omitempty"`
-	Sources Sources     `json:"sources"`
+	Runs []Run       `json:"runs,omitempty"`
+	SLIs []SLISample `json:"slis,omitempty"`
+	// Looks are those at magnitudes in this stage so far, as the verdicts before gave them.
+	Looks   []MagnitudeLook `json:"looks,omitempty"`
+	Sources Sources         `json:"sources"`
 	// Now is when the evidence was taken.
 	Now time.Time `json:"now"`
 }
@@ -94,6 +103,7 @@ func (e Evidence) problems() []string {
 	add(e.Now.IsZero(), "the evidence has no time of its own")
 	add(e.StageStarted.IsZero(), "the evidence does not say when the stage started")
 	add(e.Bake < 0, "the evidence's bake time is negative")
+	add(e.Planned < 0, "the evidence's planned number of nodes is negative")
 	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
 	for i := range e.Nodes {
 		n := &e.Nodes[i]

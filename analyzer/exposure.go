@@ -25,6 +25,8 @@ type NodeState struct {
 	// Excluded: not at risk, for the reason in Why; the node is in no denominator.
 	Excluded bool   `json:"excluded"`
 	Why      string `json:"why,omitempty"`
+
+	usual, patience time.Duration
 }
 
 // Exposure returns the state of every node under the default policy.

@@ -45,14 +45,22 @@ func (c *cohorts) verdict() Verdict {
 	n := c.counts()
 	all := c.incidents()
 	s := c.rule(all, n.Exposed)
-	v := Verdict{Counts: n, Missing: c.lacks(n), Culprit: culprit(all)}
+	v := Verdict{Counts: n, Missing: c.lacks(n), Culprit: c.culprit(all)}
+	var fails []crossing
 
-	for _, of := range []class{compileClass, resourceClass} {
-		hold := c.hold(all, of, s)
-		v.Checks = append(v.Checks, c.eventCheck(of, s, n, v.Culprit, hold))
+	for check := range eventChecks {
+		made, hold, crossed := c.eventCheck(check, all, s, n, v.Culprit)
+		v.Checks = append(v.Checks, made)
 		v.Missing = append(v.Missing, hold...)
+		if crossed != nil {
+			fails = append(fails, *crossed)
+		}
 	}
-	v.Checks = append(v.Checks, c.silenceCheck(n))
+	times, crossed, looks := c.runTimeCheck()
+	v.Checks, v.Looks = append(v.Checks, times), looks
+	if crossed != nil {
+		fails = append(fails, *crossed)
+	}
 	slis := c.slis()
 	for _, r := range slis {
 		v.Checks = append(v.Checks, r.Check)
@@ -60,13 +68,17 @@ func (c *cohorts) verdict() Verdict {
 			v.Missing = append(v.Missing, r.Name+": "+r.Reason)
 		}
 	}
+	if why := c.placebo(); why != "" {
+		v.Missing = append(v.Missing, why)
+	}
 	slices.SortFunc(v.Checks, func(a, b Check) int { return strings.Compare(a.Name, b.Name) })
-	c.conclude(&v, s, slis)
+	v.Uncertified = c.certify(v.Checks)
+	c.conclude(&v, s, fails, slis)
 	return v
 }
 
 // conclude sets the result: the roads to fail first, then what is missing, then a pass.
-func (c *cohorts) conclude(v *Verdict, s stop, slis []sliResult) {
+func (c *cohorts) conclude(v *Verdict, s stop, fails []crossing, slis []sliResult) {
 	failed := slices.DeleteFunc(slices.Clone(slis), func(r sliResult) bool { return r.Result != Fail })
 	slices.SortFunc(failed, func(a, b sliResult) int { // limits before bounds, then by name
 		return cmp.Or(-strings.Compare(a.road, b.road), strings.Compare(a.Name, b.Name))
@@ -75,6 +87,12 @@ func (c *cohorts) conclude(v *Verdict, s stop, slis []sliResult) {
 	case s.reached:
 		v.Result, v.Road, v.Missing = Fail, RoadStopRule, nil
 		v.Reason = s.sentence(v.Culprit, v.Counts.Control)
+	case len(fails) > 0:
+		v.Result, v.Road, v.Missing = Fail, RoadBound, nil
+		v.Reason = fails[0].check + ": " + fails[0].reason
+		if v.Culprit != nil {
+			v.Reason += "; most often " + v.Culprit.describe()
+		}
 	case len(failed) > 0:
 		v.Result, v.Road, v.Missing = Fail, failed[0].road, nil
 		v.Reason = failed[0].Name + ": " + failed[0].Reason
@@ -85,7 +103,10 @@ func (c *cohorts) conclude(v *Verdict, s stop, slis []sliResult) {
 		}
 	case v.Counts.Admitted > 0 && v.Counts.Live > 0 && v.Counts.Exposed > 0:
 		v.Result, v.Grade = Pass, Clean
-		v.Reason = c.gradeSentence(v.Counts, v.Checks)
+		if len(v.Uncertified) == 0 {
+			v.Grade = Certified
+		}
+		v.Reason = c.gradeSentence(v.Grade, v.Counts, v.Checks)
 	default:
 		v.Reason = noEvidence
 		v.Missing = []string{noEvidence}
@@ -94,49 +115,6 @@ func (c *cohorts) conclude(v *Verdict, s stop, slis []sliResult) {
 
 const noEvidence = "no exposed node yet"
 
-// eventCheck counts nodes with a failure of one class in both cohorts, all of them: which
-// of them count is for the stop rule and the incidents.
-func (c *cohorts) eventCheck(of class, s stop, n Counts, blame *Culprit, hold []string) Check {
-	check := Check{Name: of.String(), CanaryTotal: n.Admitted, ControlTotal: n.Control}
-	since := c.tally.first
-	for _, h := range c.canaries {
-		check.Canary += oneIf(slices.ContainsFunc(h.after, of.shownBy))
-	}
-	for _, h := range c.controls {
-		check.Control += oneIf(!h.state.Excluded && slices.ContainsFunc(h.before, func(o observed) bool {
-			return of.shownBy(o) && !o.at().Before(since)
-		}))
-	}
-	check = check.events()
-	switch {
-	case s.reached && s.classes[of]:
-		check.Result, check.Reason = Fail, s.sentence(blame, n.Control)
-	case len(hold) > 0:
-		check.Reason = hold[0]
-	case n.Exposed == 0:
-		check.Reason = noEvidence
-	default:
-		check.Result = Pass
-		check.Reason = fmt.Sprintf("%d of %d admitted nodes, none of it unexplained", check.Canary, check.CanaryTotal)
-	}
-	return check
-}
-
 func (of class) shownBy(o observed) bool {
 	return o.Outcome.Failure() && (o.Outcome == Failed) == (of == resourceClass)
-}
-
-func (c *cohorts) silenceCheck(n Counts) Check {
-	check := Check{Name: "silence", Canary: n.Silent, CanaryTotal: n.Live, Control: c.tally.controlSilent, ControlTotal: n.Control}
-	check = check.events()
-	switch {
-	case n.Live == 0:
-		check.Reason = "no live admitted node"
-	case n.Silent > 0:
-		check.Reason = fmt.Sprintf("%d of %d live admitted nodes are overdue, %d of %d controls too", n.Silent, n.Live, check.Control, n.Control)
-	default:
-		check.Result = Pass
-		check.Reason = fmt.Sprintf("none of %d live admitted nodes is overdue", n.Live)
-	}
-	return check
 }

@@ -19,7 +19,13 @@ type Policy struct {
 	Runs    int           `yaml:"runs" json:"runs"`
 	Stop    StopPolicy    `yaml:"stop" json:"stop"`
 	Silence SilencePolicy `yaml:"silence" json:"silence"`
-	SLIs    []SLIPolicy   `yaml:"slis,omitempty" json:"slis,omitempty"`
+	// Alpha is the probability with which a change that does nothing may be taken back by the bounds of all checks together,
+	// in a whole rollout (0 < alpha <= 0.1).
+	Alpha  float64      `yaml:"alpha" json:"alpha"`
+	Checks ChecksPolicy `yaml:"checks" json:"checks"`
+	// Strata lists attributes, such as enc.role; nodes are compared with nodes that have the same values.
+	Strata []string    `yaml:"strata,omitempty" json:"strata,omitempty"`
+	SLIs   []SLIPolicy `yaml:"slis,omitempty" json:"slis,omitempty"`
 }
 
 // StopPolicy is the deterministic road to fail: max(Min, Share of the admitted) nodes.
@@ -82,6 +88,8 @@ func DefaultPolicy() Policy {
 		Coverage: .95,
 		Runs:     2,
 		Stop:     StopPolicy{Share: .05, Min: 1},
+		Alpha:    DefaultBudget,
+		Checks:   defaultChecks(),
 		Silence: SilencePolicy{
 			Interval:    model.Duration(30 * time.Minute),
 			Splay:       model.Duration(5 * time.Minute),
@@ -120,6 +128,12 @@ func (p Policy) Validate() error {
 	check(p.Silence.MinReports >= 2, "silence.min_reports", "at least 2", p.Silence.MinReports)
 	check(p.Silence.Lookback > 0, "silence.lookback", "more than 0", p.Silence.Lookback)
 	check(p.Silence.MaxExcluded >= 0 && p.Silence.MaxExcluded <= 1, "silence.max_excluded", "0 to 1", p.Silence.MaxExcluded)
+	check(p.Alpha > 0 && p.Alpha <= .1, "alpha", "more than 0 and at most 0.1", p.Alpha)
+	errs = append(errs, p.validateChecks()...)
+	for i, s := range p.Strata {
+		twice := slices.Index(p.Strata, s) < i
+		check(s != "" && !twice, fmt.Sprintf("strata[%d]", i), "an attribute such as enc.role, each once", quote(s))
+	}
 	names := map[string]int{}
 	for i, s := range p.SLIs {
 		path := fmt.Sprintf("slis[%d]", i)

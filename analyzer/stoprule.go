@@ -58,11 +58,20 @@ func (s stop) sentence(blame *Culprit, controls int) string {
 	return out
 }
 
-// hold is why the pending incidents of one class keep the stage, most nodes first.
+// hold is why the pending incidents of one class keep the stage, most nodes first. Among many nodes something always fails:
+// there only what is new, certain and on more nodes than tolerated does.
 func (c *cohorts) hold(all []incident, of class, s stop) []string {
+	counts := c.byCounts()
+	check := failureEvents
+	if of == compileClass {
+		check = compileEvents
+	}
+	tolerated := most(c.policy.Checks.event(check).Tolerate, c.tally.whole.admitted)
 	var out []string
-	for _, g := range grouped(all, func(i incident) bool { return i.class == of && i.pending() }) {
-		out = append(out, g.sentence(s, c.policy.Runs))
+	for _, g := range grouped(all, func(i incident) bool { return i.class == of && i.pending() && (!counts || i.decisive()) }) {
+		if !counts || len(g.nodes) > tolerated {
+			out = append(out, g.sentence(s, c.policy.Runs))
+		}
 	}
 	return out
 }

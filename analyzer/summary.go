@@ -16,6 +16,10 @@ type Summary struct {
 	Seen int64 `json:"seen"`
 	// Runs of the candidate since the admission, without any other healthy run after them.
 	Runs int32 `json:"runs,omitempty"`
+	// Slower compares its last runs with those before.
+	Slower Slower `json:"slower,omitzero"`
+	// Odd is nil for most nodes: nothing out of the ordinary happened.
+	Odd *Odd `json:"odd,omitempty"`
 }
 
 // Habit is how a node ran before the reference: its admission, or for a control the start of the stage.
@@ -28,6 +32,8 @@ type Habit struct {
 	Longest  time.Duration `json:"longest"`
 	// Last is when the last one ended, in milliseconds of Unix time.
 	Last int64 `json:"last"`
+	// Typical is the median length of the healthy ones, in quarters of a second; 0 = not known.
+	Typical uint16 `json:"typical,omitempty"`
 }
 
 // habitOf sums up the runs of the past, oldest first.
@@ -60,11 +66,15 @@ func percentile90(gaps []time.Duration) time.Duration {
 // patience is how long after a report the next one is overdue: the node's usual gap (or the configured interval with too
 // few reports to know), the splay, and its longest run, since a report comes at the end of a run.
 func (p SilencePolicy) patience(h Habit) time.Duration {
-	usual := time.Duration(p.Interval)
+	return max(time.Duration(p.Floor), p.usual(h)+time.Duration(p.Splay)+h.Longest)
+}
+
+// usual is the time between two runs of a node.
+func (p SilencePolicy) usual(h Habit) time.Duration {
 	if int(h.Reports) >= max(p.MinReports, 2) {
-		usual = h.Usual
+		return h.Usual
 	}
-	return max(time.Duration(p.Floor), usual+time.Duration(p.Splay)+h.Longest)
+	return time.Duration(p.Interval)
 }
 
 // atRisk: a node that was dead, overdue or only simulating before the change cannot show what the change does; its silence
@@ -104,6 +114,7 @@ const (
 	isHidden
 	isUnclear // a clock is missing
 	isBlind   // both are
+	isChanged
 )
 
 const quarter = 250 * time.Millisecond
@@ -133,7 +144,7 @@ func markOf(r *Run, env uint16) mark {
 		}
 	}
 	m.flags |= flagIf(r.Noop, isNoop) | flagIf(r.fresh(), isFresh) | flagIf(r.failed(), isFailed) |
-		flagIf(r.CachedCatalog == cacheOnFailure, isHidden)
+		flagIf(r.CachedCatalog == cacheOnFailure, isHidden) | flagIf(r.Status == statusChanged, isChanged)
 	return m
 }
 
@@ -181,6 +192,7 @@ func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted boo
 	var h Habit
 	var gaps [len(r.marks)]time.Duration
 	before := uint32(0)
+	var lengths lengths
 	for _, m := range r.marks[:r.n] {
 		if m.at < from || m.at >= to || admitted && m.since(to) {
 			continue
@@ -193,11 +205,15 @@ func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted boo
 		length := time.Duration(m.length) * quarter
 		h.Longest = max(h.Longest, length)
 		h.Enforced = h.Enforced || m.flags&isNoop == 0
+		if m.healthy() {
+			lengths.add(m.length)
+		}
 		h.Last = fromQuarters(m.at).Add(length).UnixMilli()
 	}
 	if h.Reports > 1 {
 		h.Usual = percentile90(gaps[:h.Reports-1])
 	}
+	h.Typical = lengths.median()
 	return h
 }
 

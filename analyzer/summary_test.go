@@ -29,7 +29,8 @@ func summarised(e Evidence, p Policy) Evidence {
 	kept := map[string]bool{}
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
-		var recent, past Recent
+		var recent Recent
+		var gaps [][2]int64 // between signs of life
 		var progress Progress
 		sum := &Summary{}
 		reference := e.StageStarted
@@ -38,16 +39,22 @@ func summarised(e Evidence, p Policy) Evidence {
 		}
 		cut := false
 		trouble := false
+		odd := Odd{}
+		habit := Habit{}
+		lookback := time.Duration(p.Silence.Lookback)
 		for k := range e.Runs {
 			r := &e.Runs[k]
 			if r.Certname != n.Certname {
 				continue
 			}
 			if !cut && !r.at().Before(reference) {
-				past, cut = recent, true
+				habit, cut = recent.Habit(reference, lookback, n.Admitted()), true
 			}
 			recent.Add(r, env(r.Environment))
-			sum.Seen = max(sum.Seen, r.Alive(e.Now))
+			recent.Unsettled(e.StageStarted, &odd.Convergence)
+			alive := r.Alive(e.Now)
+			gaps = append(gaps, [2]int64{sum.Seen, alive})
+			sum.Seen = max(sum.Seen, alive)
 			if n.Admitted() {
 				progress.Add(r, env(r.Environment), n.AdmittedAt, e.Now, 0, e.Kind == KindParameters)
 			}
@@ -56,9 +63,16 @@ func summarised(e Evidence, p Policy) Evidence {
 			}
 		}
 		if !cut {
-			past = recent
+			habit = recent.Habit(reference, lookback, n.Admitted())
 		}
-		sum.Habit = past.Habit(reference, time.Duration(p.Silence.Lookback), n.Admitted())
+		sum.Habit = habit
+		sum.Slower = recent.Slower(habit, reference, n.Admitted(), 0, e.Kind == KindParameters)
+		for _, g := range gaps {
+			p.Silence.Missed(habit, g[0], g[1], e.StageStarted, &odd.Silence)
+		}
+		if odd != (Odd{}) {
+			sum.Odd = &odd
+		}
 		if n.Admitted() {
 			sum.Runs = progress.Runs()
 		}

@@ -12,15 +12,42 @@ type tally struct {
 	// behind are the exposed nodes with too few runs, named up to maxNames.
 	behind      int
 	behindNames []string
+	// withRuns counts exposed nodes by how many runs they have, mostRuns and more together.
+	withRuns [mostRuns + 1]int
+	// strata counts the admitted nodes of each.
+	strata map[string]int
 	// controlSilent counts controls at risk that are overdue.
 	controlSilent int
+	// answers are what a certified pass rests on; quiet are the admitted nodes at risk that are silent.
+	answers [eventChecks]answer
+	quiet   int
 	// comparable are the live exposed canaries and the controls at risk, by certname, if values are compared.
 	compares                          bool
 	comparableCanary, comparableOther []string
 }
 
+const mostRuns = 31
+
+// runs is how many runs of the candidate the exposed nodes have: all of them, or of many nodes the share that coverage asks
+// for, because in a large fleet some node is always behind.
+func (t *tally) runs(coverage float64) int {
+	need := t.counts.Exposed
+	if need == 0 {
+		return 0
+	}
+	if need >= manyExposed {
+		need = needed(coverage, need)
+	}
+	r, at := mostRuns, t.withRuns[mostRuns]
+	for at < need {
+		r--
+		at += t.withRuns[r]
+	}
+	return r
+}
+
 func newTally(compares bool) tally {
-	return tally{compares: compares, whole: scope{name: "admitted nodes"}, stage: scope{name: "nodes that this stage admitted"}}
+	return tally{strata: map[string]int{}, compares: compares, whole: scope{name: "admitted nodes"}, stage: scope{name: "nodes that this stage admitted"}}
 }
 
 // add counts a node; nodes come by certname.
@@ -31,6 +58,7 @@ func (t *tally) add(h *history, stage, runs int) {
 		return
 	}
 	n.Admitted++
+	t.strata[h.Stratum]++
 	t.first = earliest(t.first, h.AdmittedAt)
 	t.whole.add(h)
 	if h.Stage == stage {
@@ -50,9 +78,7 @@ func (t *tally) add(h *history, stage, runs int) {
 		n.Unexposed = capped(n.Unexposed, h.Certname)
 		return
 	}
-	if n.Exposed == 0 || s.Runs < n.Runs {
-		n.Runs = s.Runs
-	}
+	t.withRuns[min(s.Runs, mostRuns)]++
 	n.Exposed++
 	if s.Runs < runs {
 		t.behind++

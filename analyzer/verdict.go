@@ -63,10 +63,14 @@ type Verdict struct {
 	Reason string `json:"reason"`
 	// Missing lists all that keeps an inconclusive verdict from a pass.
 	Missing []string `json:"missing"`
-	Counts  Counts   `json:"counts"`
+	// Uncertified lists what keeps a pass from being a certified one.
+	Uncertified []string `json:"uncertified"`
+	Counts      Counts   `json:"counts"`
 	// Checks are sorted by name.
 	Checks  []Check  `json:"checks"`
 	Culprit *Culprit `json:"culprit"`
+	// Looks are those at magnitudes in this stage, this one included: they belong into the evidence of the next.
+	Looks []MagnitudeLook `json:"looks,omitempty"`
 	// Evidence is the sha256, in hex, of Evidence.Canonical.
 	Evidence string `json:"evidence"`
 }
@@ -88,7 +92,7 @@ type Counts struct {
 	Control         int `json:"control"`
 	ControlFailed   int `json:"control_failed"`
 	ControlExcluded int `json:"control_excluded"`
-	// Runs is the fewest candidate runs over the exposed live nodes.
+	// Runs is how many candidate runs the exposed live nodes have at least; of 100 and more, so many of them as coverage asks.
 	Runs int `json:"runs"`
 	// Unexposed, SilentNodes and ExcludedNodes name at most 20 nodes each, sorted.
 	Unexposed     []string `json:"unexposed"`
@@ -120,6 +124,11 @@ type Check struct {
 	Method string `json:"method"`
 	// RulesOut is the smallest canary share that the data exclude with 95 % confidence, 1 = nothing.
 	RulesOut float64 `json:"rules_out"`
+	// Excludes is the increase of the share that a certified pass excludes with this Confidence; 0 = none.
+	Excludes   float64 `json:"excludes,omitempty"`
+	Confidence float64 `json:"confidence,omitempty"`
+	// Bound is the sequential test of this stage; nil where none was made.
+	Bound *Bound `json:"bound,omitempty"`
 }
 
 // Culprit is what most likely is at fault: the new failure that most admitted nodes show.
@@ -132,4 +141,13 @@ type Culprit struct {
 	// Nodes names at most 20 of the Count admitted nodes, sorted.
 	Nodes []string `json:"nodes"`
 	Count int      `json:"count"`
+	// Strata says where it happens, the hardest hit first, at most 5.
+	Strata []StratumShare `json:"strata,omitempty"`
+}
+
+// StratumShare is how many admitted nodes of a stratum show a failure.
+type StratumShare struct {
+	Stratum string `json:"stratum"`
+	Nodes   int    `json:"nodes"`
+	Of      int    `json:"of"`
 }

@@ -1,0 +1,97 @@
+package analyzer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// ChecksPolicy says what each check tolerates and what a certified pass must exclude.
+type ChecksPolicy struct {
+	NewFailures CheckPolicy `yaml:"new_failures" json:"new_failures"`
+	Compile     CheckPolicy `yaml:"compile" json:"compile"`
+	Silence     CheckPolicy `yaml:"silence" json:"silence"`
+	Corrective  CheckPolicy `yaml:"corrective" json:"corrective"`
+	Convergence CheckPolicy `yaml:"convergence" json:"convergence"`
+	RunTime     CheckPolicy `yaml:"run_time" json:"run_time"`
+}
+
+// CheckPolicy is one check's. Shares of nodes for events, of the run time for run_time.
+type CheckPolicy struct {
+	// Tolerate is the increase that is no harm, however sure it is.
+	Tolerate float64 `yaml:"tolerate" json:"tolerate"`
+	// RuleOut is the increase that a certified pass must exclude; 0 means what DefaultRuleOut says.
+	RuleOut float64 `yaml:"rule_out" json:"rule_out"`
+	// Required: a certified pass needs this check to rule it out.
+	Required bool `yaml:"required" json:"required"`
+}
+
+// DefaultBudget is the probability with which a change that does nothing may be taken back by the bounds, in a whole rollout.
+const DefaultBudget = .01
+
+// shares of the budget. Checks from configuration have their own levels.
+var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, silenceEvents: .30, convergenceEvents: .05, correctiveEvents: .05}
+
+const runTimeShare = .10
+
+// stageShare is what a stage may spend of a check's budget: half of what the stages before it left.
+func stageShare(index int) float64 { return math.Ldexp(1, -index-1) }
+
+func defaultChecks() ChecksPolicy {
+	event := CheckPolicy{Tolerate: .001}
+	required := event
+	required.Required = true
+	return ChecksPolicy{NewFailures: required, Compile: required, Silence: required, Corrective: event, Convergence: event, RunTime: CheckPolicy{Tolerate: .01, RuleOut: .05}}
+}
+
+func (p ChecksPolicy) event(check int) CheckPolicy {
+	return [eventChecks]CheckPolicy{p.Compile, p.Convergence, p.Corrective, p.NewFailures, p.Silence}[check]
+}
+
+// DefaultRuleOut is what a certified pass must exclude where nothing is configured, and with what confidence: in fleets under
+// 5,000 nodes 5 points at 95 %, else 1 point at 99 %.
+func DefaultRuleOut(fleet int) (delta, confidence float64) {
+	if fleet < 5_000 {
+		return .05, .95
+	}
+	return .01, .99
+}
+
+// ruleOut is what this check must exclude, and with what confidence.
+func (p CheckPolicy) ruleOut(fleet int) (delta, confidence float64) {
+	delta, confidence = DefaultRuleOut(fleet)
+	if p.RuleOut > 0 {
+		delta = p.RuleOut
+	}
+	return delta, confidence
+}
+
+func (p Policy) validateChecks() (errs []error) {
+	checks := map[string]CheckPolicy{"run_time": p.Checks.RunTime}
+	for i, name := range eventNames {
+		checks[name] = p.Checks.event(i)
+	}
+	for name, c := range checks {
+		if !(c.Tolerate >= 0 && c.Tolerate < 1) {
+			errs = append(errs, fmt.Errorf("checks.%s.tolerate: %v, expected 0 or more and less than 1", name, c.Tolerate))
+		}
+		if !(c.RuleOut >= 0 && c.RuleOut < 1) {
+			errs = append(errs, fmt.Errorf("checks.%s.rule_out: %v, expected more than 0 and less than 1 (0 means the default)", name, c.RuleOut))
+		}
+		if c.RuleOut > 0 && c.RuleOut <= c.Tolerate {
+			errs = append(errs, fmt.Errorf("checks.%s.rule_out: %v, expected more than the %v that is tolerated", name, c.RuleOut, c.Tolerate))
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return cmpErrors(a, b) })
+	return errs
+}
+
+func cmpErrors(a, b error) int {
+	switch x, y := a.Error(), b.Error(); {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}

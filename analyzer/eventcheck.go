@@ -1,0 +1,105 @@
+package analyzer
+
+import (
+	"fmt"
+	"slices"
+)
+
+// eventCheck makes one of the event checks. hold is what keeps the stage from a pass, crossed a bound that fails it.
+func (c *cohorts) eventCheck(check int, all []incident, s stop, n Counts, blame *Culprit) (made Check, hold []string, crossed *crossing) {
+	switch check {
+	case compileEvents:
+		made, hold = c.failureCheck(compileClass, all, s, n, blame)
+	case failureEvents:
+		made, hold = c.failureCheck(resourceClass, all, s, n, blame)
+	case silenceEvents:
+		made = c.silenceCheck(n)
+	default:
+		made = c.softCheck(check, n)
+	}
+	b, crossed, err := c.bound(check)
+	switch {
+	case err != nil:
+		made.Result, made.Reason = Inconclusive, "the comparison failed: "+err.Error()
+		hold = append(hold, made.Name+": "+made.Reason)
+	case crossed != nil:
+		made.Result, made.Reason = Fail, crossed.reason
+	}
+	made.Bound = b
+	return made, hold, crossed
+}
+
+// failureCheck counts nodes with a failure of one class in both cohorts, all of them: which
+// of them count is for the stop rule and the incidents.
+func (c *cohorts) failureCheck(of class, all []incident, s stop, n Counts, blame *Culprit) (Check, []string) {
+	check := Check{Name: of.String(), CanaryTotal: n.Admitted, ControlTotal: n.Control}
+	since := c.tally.first
+	for _, h := range c.canaries {
+		check.Canary += oneIf(slices.ContainsFunc(h.after, of.shownBy))
+	}
+	for _, h := range c.controls {
+		check.Control += oneIf(!h.state.Excluded && slices.ContainsFunc(h.before, func(o observed) bool {
+			return of.shownBy(o) && !o.at().Before(since)
+		}))
+	}
+	check = check.events()
+	hold := c.hold(all, of, s)
+	switch {
+	case s.reached && s.classes[of]:
+		check.Result, check.Reason = Fail, s.sentence(blame, n.Control)
+	case len(hold) > 0:
+		check.Reason = hold[0]
+	case n.Exposed == 0:
+		check.Reason = noEvidence
+	case c.byCounts():
+		check.Result = Pass
+		check.Reason = fmt.Sprintf("%d of %d admitted nodes, no more than their controls let expect", check.Canary, check.CanaryTotal)
+	default:
+		check.Result = Pass
+		check.Reason = fmt.Sprintf("%d of %d admitted nodes, none of it unexplained", check.Canary, check.CanaryTotal)
+	}
+	return check, hold
+}
+
+func (c *cohorts) silenceCheck(n Counts) Check {
+	check := Check{Name: eventNames[silenceEvents], Canary: n.Silent, CanaryTotal: n.Live, Control: c.tally.controlSilent, ControlTotal: n.Control}
+	check = check.events()
+	switch {
+	case n.Live == 0:
+		check.Reason = "no live admitted node"
+	case c.quiet(n):
+		check.Reason = fmt.Sprintf("%d of %d live admitted nodes are overdue, %d of %d controls too", n.Silent, n.Live, check.Control, n.Control)
+	case n.Silent > 0:
+		check.Result = Pass
+		check.Reason = fmt.Sprintf("%d of %d live admitted nodes are overdue, no more than the %d of %d controls let expect", n.Silent, n.Live, check.Control, n.Control)
+	default:
+		check.Result = Pass
+		check.Reason = fmt.Sprintf("none of %d live admitted nodes is overdue", n.Live)
+	}
+	return check
+}
+
+// softCheck is one that only its bound can fail.
+func (c *cohorts) softCheck(check int, n Counts) Check {
+	out := Check{Name: eventNames[check], CanaryTotal: c.tally.stage.live, ControlTotal: n.Control}
+	for _, s := range c.frame.strata {
+		for _, e := range s.events[check] {
+			out.Canary += oneIf(e.canary)
+			out.Control += oneIf(!e.canary)
+		}
+	}
+	out = out.events()
+	ok, why := c.compared()
+	switch {
+	case check == correctiveEvents && !c.evidence.Measured:
+		out.Reason = "not measured: it is in a report's metrics, which are read of failed runs only"
+	case !ok:
+		out.Reason = why
+	case n.Exposed == 0:
+		out.Reason = noEvidence
+	default:
+		out.Result = Pass
+		out.Reason = fmt.Sprintf("%d admitted nodes of this stage, %d of %d controls", out.Canary, out.Control, out.ControlTotal)
+	}
+	return out
+}

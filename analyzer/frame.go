@@ -1,0 +1,210 @@
+package analyzer
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer/stats"
+)
+
+// frame is who is compared with whom in this stage. Every eligible node that no earlier stage admitted takes part: it is a
+// control until its own admission, and a canary from then on, whether it has run the change or not (intention to treat).
+type frame struct {
+	strata map[string]*stratum
+	last   *stratum
+	starts []admissions // of the canaries of this stage, by time
+	// early are the admitted nodes of earlier stages, which are in neither arm.
+	early int
+}
+
+// admissions are how many nodes were admitted at one time.
+type admissions struct {
+	at    time.Time
+	nodes int
+}
+
+// stratum counts the nodes of one stratum that could have an event, per check.
+type stratum struct {
+	name     string
+	controls [eventChecks]int // never admitted so far
+	// allControls are all of them, whatever they had before.
+	allControls int
+	canaries    []joined
+	// events in the order in which they could be known, once sorted.
+	events [eventChecks][]event
+	times  [2]histogram // run times against the past: controls, canaries
+}
+
+// joined are the canaries that were admitted at one time.
+type joined struct {
+	at  int64 // ms
+	n   [eventChecks]int
+	all int
+}
+
+// event is the first one of a node.
+type event struct {
+	at, seen int64 // ms
+	certname string
+	canary   bool
+	of       *stratum
+}
+
+func (f *frame) stratum(name string) *stratum {
+	if f.last != nil && f.last.name == name {
+		return f.last
+	}
+	s := f.strata[name]
+	if s == nil {
+		s = &stratum{name: name}
+		if f.strata == nil {
+			f.strata = map[string]*stratum{}
+		}
+		f.strata[name] = s
+	}
+	f.last = s
+	return s
+}
+
+// add takes a node in.
+func (f *frame) add(c *cohorts, h *history) {
+	switch {
+	case h.Admitted() && h.Stage != c.evidence.StageIndex:
+		f.early++
+		return
+	case h.state.Excluded || h.Outside:
+		return
+	}
+	s := f.stratum(h.Stratum)
+	from := [eventChecks]bool{}
+	if h.Summary == nil || h.Summary.Odd != nil || len(h.before)+len(h.after) > 0 || h.state.Silent {
+		for check, o := range c.onsets(h) {
+			from[check] = o.Before
+			if o.At != 0 && !o.Before {
+				canary := h.Admitted() && o.At >= h.AdmittedAt.UnixMilli()
+				s.events[check] = append(s.events[check], event{at: o.At, seen: o.Seen, certname: h.Certname, canary: canary, of: s})
+			}
+		}
+	}
+	arm, all := &s.controls, &s.allControls
+	if h.Admitted() {
+		j := s.joined(h.AdmittedAt.UnixMilli())
+		arm, all = &j.n, &j.all
+		f.started(h.AdmittedAt)
+	}
+	*all++
+	for check := range arm {
+		arm[check] += 1 - oneIf(from[check])
+	}
+	if x, ok := c.runTime(h); ok {
+		s.times[oneIf(h.Admitted())].add(x)
+	}
+}
+
+// joined finds the canaries of one admission; most nodes come with one that was there lately.
+func (s *stratum) joined(at int64) *joined {
+	i, found := slices.BinarySearchFunc(s.canaries, at, func(j joined, at int64) int { return cmp.Compare(j.at, at) })
+	if !found {
+		s.canaries = slices.Insert(s.canaries, i, joined{at: at})
+	}
+	return &s.canaries[i]
+}
+
+func (f *frame) started(at time.Time) {
+	i, found := slices.BinarySearchFunc(f.starts, at, func(a admissions, at time.Time) int { return a.at.Compare(at) })
+	if !found {
+		f.starts = slices.Insert(f.starts, i, admissions{at: at})
+	}
+	f.starts[i].nodes++
+}
+
+// atRisk are the canaries and controls that could have had the event at a time, those who had theirs included.
+func (s *stratum) atRisk(check int, at int64) (y1, y0 int) {
+	y0 = s.controls[check]
+	for _, j := range s.canaries {
+		if j.at <= at {
+			y1 += j.n[check]
+		} else {
+			y0 += j.n[check]
+		}
+	}
+	return y1, y0
+}
+
+// sorted are the strata by name: whatever is summed over them is summed in this order.
+func (f *frame) sorted() []*stratum {
+	out := make([]*stratum, 0, len(f.strata))
+	for _, s := range f.strata {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *stratum) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+// log is all events of a check in the order in which they could be known. It is a function of the reports alone, so that
+// it is the same for every leader that has read them.
+func (f *frame) log(check int) []event {
+	var out []event
+	for _, s := range f.strata {
+		out = append(out, s.events[check]...)
+	}
+	slices.SortFunc(out, func(a, b event) int {
+		return cmp.Or(cmp.Compare(a.seen/1000, b.seen/1000), cmp.Compare(a.at/1000, b.at/1000), strings.Compare(a.of.name, b.of.name), strings.Compare(a.certname, b.certname))
+	})
+	return out
+}
+
+// batch is the events of one stratum in one second: together, since none of them was the first.
+func batch(log []event) (of, rest []event) {
+	n := 1
+	for n < len(log) && log[n].of == log[0].of && log[n].at/1000 == log[0].at/1000 {
+		n++
+	}
+	return log[:n], log[n:]
+}
+
+// fold runs an exact sequential test over the log, with a look at every event and one at the end.
+func (f *frame) fold(check int, test *stats.ECS, info func(ms int64) float64, end int64) (folded, error) {
+	var out folded
+	for rest := f.log(check); len(rest) > 0; {
+		var of []event
+		of, rest = batch(rest)
+		s, seen, canaries := of[0].of, int64(0), 0
+		for _, e := range of {
+			seen = max(seen, e.seen)
+			canaries += oneIf(e.canary)
+		}
+		y1, y0 := s.atRisk(check, of[0].at)
+		out.add(y1, y0, len(of), canaries)
+		if y1 == 0 || y0 == 0 {
+			continue // nothing to compare with
+		}
+		if err := test.Event(y1, y0, len(of), canaries); err != nil {
+			return out, err
+		}
+		test.Look(info(min(seen, end)))
+	}
+	test.Look(info(end))
+	return out, nil
+}
+
+// folded is what the events amount to.
+type folded struct {
+	canary, control int
+	// expected is how many canaries would have had the event without an effect, by the controls beside them.
+	expected float64
+	// alone are events in strata that have only one of the two at the time.
+	alone int
+}
+
+func (f *folded) add(y1, y0, d, c int) {
+	f.canary += c
+	f.control += d - c
+	if y1 == 0 || y0 == 0 {
+		f.alone += d
+		return
+	}
+	f.expected += float64(float64(d-c) * float64(y1) / float64(y0))
+}

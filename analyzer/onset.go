@@ -1,0 +1,158 @@
+package analyzer
+
+import "time"
+
+// The event checks, in the order of their names.
+const (
+	compileEvents = iota
+	convergenceEvents
+	correctiveEvents
+	failureEvents
+	silenceEvents
+	eventChecks // how many there are
+)
+
+// eventNames are what the checks are called everywhere.
+var eventNames = [eventChecks]string{"compile", "convergence", "corrective", "new_failures", "silence"}
+
+// Onset is the first event of a kind that a node has in a stage: whether as a canary or as a control depends on its time.
+type Onset struct {
+	// At is when it happened: the beginning of the run that shows it, or the time at which a missing run should have
+	// begun. In milliseconds of Unix time; 0 = it did not happen.
+	At int64 `json:"at,omitempty"`
+	// Seen is when it could be known: the receipt of the report, or the time from which the node was overdue.
+	Seen int64 `json:"seen,omitempty"`
+	// Before: the node had the event in the look-back before the stage too, so it takes no part in the check.
+	Before bool `json:"before,omitempty"`
+}
+
+// Odd are the onsets of a node whose runs are summed up. Failures are not here: nodes that have them keep their runs.
+type Odd struct {
+	Convergence Onset `json:"convergence,omitzero"`
+	Silence     Onset `json:"silence,omitzero"`
+}
+
+// note takes an event at a time, seen later or at once; from is the start of the stage, back that of the look-back.
+func (o *Onset) note(at, seen, back, from time.Time) {
+	switch ms := at.UnixMilli(); {
+	case at.Before(back):
+	case at.Before(from):
+		o.Before = true
+	case o.At == 0 || ms < o.At:
+		o.At, o.Seen = ms, max(ms, seen.UnixMilli())
+	}
+}
+
+// onsets are the events of one node in this stage.
+func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
+	from := c.evidence.StageStarted
+	back := from.Add(-c.policy.lookBack())
+	if sum := h.Summary; sum == nil {
+		c.unsettled(h, &out[convergenceEvents])
+	} else if sum.Odd != nil {
+		out[convergenceEvents], out[silenceEvents] = sum.Odd.Convergence, sum.Odd.Silence
+	}
+	for _, runs := range [][]observed{h.before, h.after} {
+		for i := range runs {
+			o := &runs[i]
+			if o.Tainted {
+				continue
+			}
+			switch {
+			case o.Outcome == Failed:
+				out[failureEvents].note(o.at(), o.known(), back, from)
+			case o.Outcome.Failure():
+				out[compileEvents].note(o.at(), o.known(), back, from)
+			}
+			if o.Corrective && c.evidence.Measured {
+				out[correctiveEvents].note(o.at(), o.known(), back, from)
+			}
+		}
+	}
+	c.missed(h, &out[silenceEvents])
+	return out
+}
+
+// unsettled finds the second run in a row that changed something, of a node whose runs are all in the evidence.
+func (c *cohorts) unsettled(h *history, o *Onset) {
+	var recent Recent
+	for _, runs := range [][]observed{h.before, h.after} {
+		for i := range runs {
+			if r := &runs[i].Run; recent.Add(r, 0) {
+				recent.Unsettled(c.evidence.StageStarted, o)
+			}
+		}
+	}
+}
+
+// Unsettled notes, of the runs that are remembered, the second in a row that changed something, before or since a stage
+// started. A change is allowed one run to be made.
+func (r *Recent) Unsettled(started time.Time, o *Onset) {
+	changed := false
+	for _, m := range r.marks[:r.n] {
+		if !m.healthy() {
+			continue
+		}
+		if changed && m.flags&isChanged != 0 {
+			at := fromQuarters(m.at)
+			o.note(at, at.Add(time.Duration(m.length)*quarter), started.Add(-lookbackElsewhere), started)
+		}
+		changed = m.flags&isChanged != 0
+	}
+}
+
+// Missed notes a gap between two signs of life, in milliseconds, that was longer than a node's patience.
+func (p SilencePolicy) Missed(h Habit, last, next int64, started time.Time, o *Onset) {
+	if last == 0 {
+		return
+	}
+	if patience := p.patience(h); time.Duration(next-last)*time.Millisecond > patience {
+		o.missed(time.UnixMilli(last), p.usual(h), patience, started)
+	}
+}
+
+func (o *Onset) missed(last time.Time, usual, patience time.Duration, started time.Time) {
+	if at := last.Add(usual); !at.Before(started) {
+		o.note(at, last.Add(patience), started, started)
+	}
+}
+
+// lookBack is how long before a stage a node must have been without an event to take part in its check: a day, or four
+// run intervals.
+func (p Policy) lookBack() time.Duration {
+	return max(lookbackElsewhere, 4*time.Duration(p.Silence.Interval))
+}
+
+// known is when a report could be known.
+func (r *Run) known() time.Time {
+	for _, t := range []time.Time{r.Received, r.Produced} {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return r.at()
+}
+
+// missed notes when a node was overdue for the first time in the stage.
+func (c *cohorts) missed(h *history, o *Onset) {
+	s, started := &h.state, c.evidence.StageStarted
+	if s.Excluded || s.Due.IsZero() {
+		return
+	}
+	if h.Summary == nil {
+		last := time.Time{}
+		for _, runs := range [][]observed{h.before, h.after} {
+			for i := range runs {
+				seen := runs[i].seen(c.evidence.Now)
+				if !last.IsZero() && seen.Sub(last) > s.patience {
+					o.missed(last, s.usual, s.patience, started)
+				}
+				last = latest(last, seen)
+			}
+		}
+	}
+	// A report that is on its way makes nobody silent: only what is complete counts.
+	if s.Due.Before(c.evidence.Sources.Through) {
+		o.missed(s.LastRun, s.usual, s.patience, started)
+	}
+}

@@ -1,0 +1,123 @@
+package analyzer
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Slower is how the length of a node's last runs compares with what is typical of it.
+type Slower struct {
+	// Bins is the logarithm of the ratio in steps of half a percent.
+	Bins int16 `json:"bins"`
+	// Runs is how many runs it rests on, 0 to 3; with 0 it says nothing.
+	Runs uint8 `json:"runs"`
+}
+
+const (
+	binWidth = .005
+	mostBins = 800 // 55 times slower, or faster
+	lastRuns = 3
+)
+
+func slower(typical uint16, last lengths) Slower {
+	if typical == 0 || last.n == 0 || last.median() == 0 {
+		return Slower{}
+	}
+	bins := math.Round(math.Log(float64(last.median())/float64(typical)) / binWidth)
+	return Slower{Bins: int16(min(max(bins, -mostBins), mostBins)), Runs: uint8(last.n)}
+}
+
+// healthy runs enforced a fresh catalog and did not fail: their length can be compared.
+func (m mark) healthy() bool { return m.flags&isFresh != 0 && m.flags&(isFailed|isHidden) == 0 }
+
+// lengths of a few runs, in quarters of a second.
+type lengths struct {
+	of [len(Recent{}.marks)]uint16
+	n  int
+}
+
+func (l *lengths) add(length uint16) {
+	if l.n == len(l.of) {
+		copy(l.of[:], l.of[1:])
+		l.n--
+	}
+	l.of[l.n] = length
+	l.n++
+}
+
+// median is the lower one of an even number, 0 of none.
+func (l lengths) median() uint16 {
+	if l.n == 0 {
+		return 0
+	}
+	slices.Sort(l.of[:l.n])
+	return l.of[(l.n-1)/2]
+}
+
+// Slower compares the last healthy runs since the reference with what is typical of the node: of an admitted one those of
+// the candidate, of a control all. The first does not count: it costs a second catalog and the plugins of a new environment.
+func (r *Recent) Slower(h Habit, reference time.Time, admitted bool, candidate uint16, parameters bool) Slower {
+	from := quarters(reference, true)
+	var last lengths
+	first := true
+	for _, m := range r.marks[:r.n] {
+		if m.at < from || admitted && m.agent() < from || !m.healthy() || admitted && !parameters && m.env != candidate {
+			continue
+		}
+		if first {
+			first = false
+			continue
+		}
+		if last.n == lastRuns {
+			copy(last.of[:], last.of[1:lastRuns])
+			last.n--
+		}
+		last.add(m.length)
+	}
+	return slower(h.Typical, last)
+}
+
+// runTime is a node's value for the run time check.
+func (c *cohorts) runTime(h *history) (bins int, ok bool) {
+	if h.Admitted() && !h.state.Exposed {
+		return 0, false
+	}
+	if h.Summary != nil {
+		return int(h.Summary.Slower.Bins), h.Summary.Slower.Runs > 0
+	}
+	s := c.slowerOf(h)
+	return int(s.Bins), s.Runs > 0
+}
+
+// slowerOf works it out from the runs.
+func (c *cohorts) slowerOf(h *history) Slower {
+	reference := c.evidence.StageStarted
+	if h.Admitted() {
+		reference = h.AdmittedAt
+	}
+	var recent Recent
+	var habit Habit
+	cut := false
+	for _, runs := range [][]observed{h.before, h.after} {
+		for i := range runs {
+			if r := &runs[i].Run; !r.Produced.After(c.evidence.Now) {
+				if !cut && !r.at().Before(reference) {
+					habit, cut = recent.Habit(reference, time.Duration(c.policy.Silence.Lookback), h.Admitted()), true
+				}
+				recent.Add(r, uint16(1+oneIf(r.Environment != c.evidence.Candidate)))
+			}
+		}
+	}
+	return recent.Slower(habit, reference, h.Admitted(), 1, c.evidence.Kind == KindParameters)
+}
+
+// histogram counts nodes by bins. The zero value has none.
+type histogram []int64
+
+func (h *histogram) add(bins int) {
+	if *h == nil {
+		*h = make(histogram, 2*mostBins+1)
+	}
+	(*h)[bins+mostBins]++
+}
