@@ -46,7 +46,7 @@ func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &Bound{Alpha: alpha, Spent: test.Spent, T: test.T, Events: got.canary + got.control - got.alone, Canary: test.J, Reject: test.Boundary, Expected: got.expected, Crossed: test.Rejected}
+	b := &Bound{Alpha: alpha, Spent: test.Spent, T: test.T, Events: got.canary + got.control, Canary: got.canary, Reject: test.Boundary, Expected: got.expected, Crossed: test.Rejected}
 	if !b.Crossed {
 		return b, nil, nil
 	}

@@ -190,21 +190,22 @@ func (f *frame) fold(check int, test *stats.ECS, info func(ms int64) float64, en
 	return out, nil
 }
 
-// folded is what the events amount to.
+// folded is what all events up to now amount to, those after a crossing too.
 type folded struct {
+	// canary and control had one where both were at risk.
 	canary, control int
 	// expected is how many canaries would have had the event without an effect, by the controls beside them.
 	expected float64
-	// alone are events in strata that have only one of the two at the time.
+	// alone are events where only one of the two was.
 	alone int
 }
 
 func (f *folded) add(y1, y0, d, c int) {
-	f.canary += c
-	f.control += d - c
 	if y1 == 0 || y0 == 0 {
 		f.alone += d
 		return
 	}
+	f.canary += c
+	f.control += d - c
 	f.expected += float64(float64(d-c) * float64(y1) / float64(y0))
 }

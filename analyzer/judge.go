@@ -63,7 +63,7 @@ func (c *cohorts) verdict() Verdict {
 	}
 	slis := c.slis()
 	for _, r := range slis {
-		v.Checks = append(v.Checks, r.Check)
+		v.Checks, v.Looks = append(v.Checks, r.Check), append(v.Looks, r.looks...)
 		if r.required && r.Result != Pass {
 			v.Missing = append(v.Missing, r.Name+": "+r.Reason)
 		}
@@ -72,6 +72,7 @@ func (c *cohorts) verdict() Verdict {
 		v.Missing = append(v.Missing, why)
 	}
 	slices.SortFunc(v.Checks, func(a, b Check) int { return strings.Compare(a.Name, b.Name) })
+	v.Looks = normalLooks(v.Looks)
 	v.Uncertified = c.certify(v.Checks)
 	c.conclude(&v, s, fails, slis)
 	return v

@@ -16,7 +16,7 @@ type MagnitudeLook struct {
 	Check string `json:"check"`
 	Stage int    `json:"stage"`
 	// T is the information fraction of the plan, Information that of the data (Σ nm/(N+1)), Z the statistic, Boundary what it
-	// was held against, Shift the estimated shift, relative.
+	// was held against, Shift the estimated shift: a share of the run time, or in an SLI's own unit.
 	T           float64 `json:"t"`
 	Information float64 `json:"information"`
 	Z           float64 `json:"z"`
@@ -46,12 +46,7 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 	check := Check{Name: runTimeName, P: 1, RulesOut: 1, Method: "van Elteren against the node's own past"}
 	strata, canary, control := c.timesByStratum()
 	check.Canary, check.CanaryTotal, check.Control, check.ControlTotal = canary, c.tally.stage.exposed, control, c.tally.counts.Control
-	var own []MagnitudeLook
-	for _, l := range c.evidence.Looks {
-		if l.Stage == c.evidence.StageIndex && l.Check == runTimeName {
-			own = append(own, l)
-		}
-	}
+	own := c.looksAt(runTimeName)
 	if canary < leastValues || control < leastValues {
 		check.Reason = fmt.Sprintf("%d admitted nodes and %d controls have a run to compare with their own past, %d of each are needed", canary, control, leastValues)
 		return check, nil, own
@@ -65,7 +60,7 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 	check.Effect, check.P = shift, now.P
 	check.Low, check.High = c.shiftLimits(strata)
 	t := c.info()(c.evidence.Now.UnixMilli())
-	own, err = c.look(own, MagnitudeLook{Check: runTimeName, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift})
+	own, err = c.look(own, MagnitudeLook{Check: runTimeName, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*runTimeShare))
 	if err != nil {
 		check.Reason = "the comparison failed: " + err.Error()
 		return check, nil, own
@@ -83,10 +78,20 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 
 const runTimeName = "run_time"
 
-// look takes a planned look if it is due, and sets its boundary by Lan and DeMets' spending.
-func (c *cohorts) look(own []MagnitudeLook, next MagnitudeLook) ([]MagnitudeLook, error) {
+// looksAt are the looks at a check in this stage so far.
+func (c *cohorts) looksAt(check string) (own []MagnitudeLook) {
+	for _, l := range c.evidence.Looks {
+		if l.Stage == c.evidence.StageIndex && l.Check == check {
+			own = append(own, l)
+		}
+	}
+	return own
+}
+
+// look takes a planned look if it is due, and sets its boundary by Lan and DeMets' spending of the stage's share of alpha.
+func (c *cohorts) look(own []MagnitudeLook, next MagnitudeLook, alpha float64) ([]MagnitudeLook, error) {
 	var b stats.Boundaries
-	alpha := float64(c.policy.Alpha*runTimeShare) * stageShare(c.evidence.StageIndex)
+	alpha *= stageShare(c.evidence.StageIndex)
 	last := MagnitudeLook{}
 	for _, l := range own {
 		if _, err := b.Next(l.Information, stats.LDOF(alpha, l.T)); err != nil {

@@ -47,11 +47,13 @@ func (o *Onset) note(at, seen, back, from time.Time) {
 func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
 	from := c.evidence.StageStarted
 	back := from.Add(-c.policy.lookBack())
+	var odd Odd
 	if sum := h.Summary; sum == nil {
-		c.unsettled(h, &out[convergenceEvents])
+		odd = c.odd(h)
 	} else if sum.Odd != nil {
-		out[convergenceEvents], out[silenceEvents] = sum.Odd.Convergence, sum.Odd.Silence
+		odd = *sum.Odd
 	}
+	out[convergenceEvents], out[silenceEvents] = odd.Convergence, odd.Silence
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			o := &runs[i]
@@ -73,41 +75,53 @@ func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
 	return out
 }
 
-// unsettled finds the second run in a row that changed something, of a node whose runs are all in the evidence.
-func (c *cohorts) unsettled(h *history, o *Onset) {
+// odd is what the runs themselves say, of a node that is not summed up.
+func (c *cohorts) odd(h *history) (o Odd) {
 	var recent Recent
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
-			if r := &runs[i].Run; recent.Add(r, 0) {
-				recent.Unsettled(c.evidence.StageStarted, o)
+			if r := &runs[i].Run; !r.Produced.After(c.evidence.Now) && recent.Add(r, 0) {
+				recent.Odd(h.state.usual, h.state.patience, c.evidence.StageStarted, &o)
 			}
+		}
+	}
+	return o
+}
+
+// Odd notes what is out of the ordinary in the runs that are remembered, after one was added, in whatever order they come:
+// what was found among them before is found again or was not so.
+func (r *Recent) Odd(usual, patience time.Duration, started time.Time, o *Odd) {
+	marks := r.marks[:r.n]
+	if len(marks) == 0 {
+		return
+	}
+	if o.Convergence.At > fromQuarters(marks[0].at).UnixMilli() {
+		o.Convergence.At, o.Convergence.Seen = 0, 0
+	}
+	if o.Silence.At >= marks[0].ended().Add(usual).UnixMilli() {
+		o.Silence = Onset{}
+	}
+	r.unsettled(started, &o.Convergence)
+	for i := 1; i < len(marks); i++ {
+		if last := marks[i-1].ended(); marks[i].ended().Sub(last) > patience {
+			o.Silence.missed(last, usual, patience, started)
 		}
 	}
 }
 
-// Unsettled notes, of the runs that are remembered, the second in a row that changed something, before or since a stage
-// started. A change is allowed one run to be made.
-func (r *Recent) Unsettled(started time.Time, o *Onset) {
+func (m mark) ended() time.Time { return fromQuarters(m.at).Add(time.Duration(m.length) * quarter) }
+
+// unsettled notes the second run in a row that changed something. A change is allowed one run to be made.
+func (r *Recent) unsettled(started time.Time, o *Onset) {
 	changed := false
 	for _, m := range r.marks[:r.n] {
 		if !m.healthy() {
 			continue
 		}
 		if changed && m.flags&isChanged != 0 {
-			at := fromQuarters(m.at)
-			o.note(at, at.Add(time.Duration(m.length)*quarter), started.Add(-lookbackElsewhere), started)
+			o.note(fromQuarters(m.at), m.ended(), started.Add(-lookbackElsewhere), started)
 		}
 		changed = m.flags&isChanged != 0
-	}
-}
-
-// Missed notes a gap between two signs of life, in milliseconds, that was longer than a node's patience.
-func (p SilencePolicy) Missed(h Habit, last, next int64, started time.Time, o *Onset) {
-	if last == 0 {
-		return
-	}
-	if patience := p.patience(h); time.Duration(next-last)*time.Millisecond > patience {
-		o.missed(time.UnixMilli(last), p.usual(h), patience, started)
 	}
 }
 
@@ -133,23 +147,11 @@ func (r *Run) known() time.Time {
 	return r.at()
 }
 
-// missed notes when a node was overdue for the first time in the stage.
+// missed notes a node that is overdue now.
 func (c *cohorts) missed(h *history, o *Onset) {
 	s, started := &h.state, c.evidence.StageStarted
 	if s.Excluded || s.Due.IsZero() {
 		return
-	}
-	if h.Summary == nil {
-		last := time.Time{}
-		for _, runs := range [][]observed{h.before, h.after} {
-			for i := range runs {
-				seen := runs[i].seen(c.evidence.Now)
-				if !last.IsZero() && seen.Sub(last) > s.patience {
-					o.missed(last, s.usual, s.patience, started)
-				}
-				last = latest(last, seen)
-			}
-		}
 	}
 	// A report that is on its way makes nobody silent: only what is complete counts.
 	if s.Due.Before(c.evidence.Sources.Through) {

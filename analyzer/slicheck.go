@@ -13,6 +13,7 @@ type sliResult struct {
 	Check
 	required bool
 	road     string
+	looks    []MagnitudeLook
 }
 
 // slis runs the checks of the policy. A sample that no check asks for is not looked at.
@@ -38,7 +39,9 @@ func (c *cohorts) sli(p SLIPolicy) sliResult {
 	a := c.arms(s)
 	r := a.limit(p, s.Aggregate)
 	if r.Result == Inconclusive && r.Reason == "" {
-		r = a.compare(p, c.policy.Coverage)
+		r = c.compare(a, p)
+	} else {
+		r.looks = c.looksAt("sli:" + p.Name)
 	}
 	r.Canary, r.CanaryTotal = len(a.canary), a.exposed
 	r.Control, r.ControlTotal = len(a.control), a.controls
@@ -106,20 +109,26 @@ func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
 }
 
 // compare asks whether the canaries are worse than the controls.
-func (a arms) compare(p SLIPolicy, coverage float64) sliResult {
+func (c *cohorts) compare(a arms, p SLIPolicy) (r sliResult) {
+	taken := c.looksAt("sli:" + p.Name)
+	defer func() {
+		if r.looks == nil {
+			r.looks = taken // what was seen before is not forgotten for want of data now
+		}
+	}()
 	if n := len(a.canary); n < p.minNodes() {
 		return unknown(fmt.Sprintf("%d exposed nodes have data, %d are needed", n, p.minNodes()))
 	}
 	// Values that vanish on canaries only are the worst news an exporter can give.
 	if a.controls > 0 {
 		usual := float64(len(a.control)) / float64(a.controls)
-		if want := needed(coverage*usual, a.exposed); len(a.canary) < want {
+		if want := needed(c.policy.Coverage*usual, a.exposed); len(a.canary) < want {
 			return unknown(fmt.Sprintf("%d of %d exposed nodes have data, %d are needed: %d of %d controls have it",
 				len(a.canary), a.exposed, want, len(a.control), a.controls))
 		}
 	}
-	if smallest := a.smallestP(p.Direction); smallest > p.alpha() {
-		why := fmt.Sprintf("%d canaries and %d controls are too few: no result could reach p <= %.4g", len(a.canary), len(a.control), p.alpha())
+	if smallest := a.smallestP(p.Direction); smallest > p.alpha()*stageShare(c.evidence.StageIndex) {
+		why := fmt.Sprintf("%d canaries and %d controls are too few: no result could reach p <= %.4g", len(a.canary), len(a.control), p.alpha()*stageShare(c.evidence.StageIndex))
 		r := unknown(why)
 		if p.Max != nil {
 			r.Result, r.Method, r.Reason = Pass, "limit", fmt.Sprintf("within the limit %.4g; %s", *p.Max, why)
@@ -130,7 +139,7 @@ func (a arms) compare(p SLIPolicy, coverage float64) sliResult {
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())
 	}
-	return a.weigh(p, result)
+	return c.weigh(a, p, result, taken)
 }
 
 func alternative(direction string) stats.Alternative {
@@ -159,8 +168,9 @@ func (a arms) smallestP(direction string) float64 {
 	return min(1, p)
 }
 
-// weigh fails a check only if the difference is both significant and of a size that matters.
-func (a arms) weigh(p SLIPolicy, w stats.Result) sliResult {
+// weigh fails a check only if the difference is both significant and of a size that matters. The level is spent over the
+// looks of the stage, so that looking often does not find more.
+func (c *cohorts) weigh(a arms, p SLIPolicy, w stats.Result, taken []MagnitudeLook) sliResult {
 	r := sliResult{Check: Check{
 		Effect: w.Shift, Low: w.ShiftLow, High: w.ShiftHigh, P: w.P,
 		Method: "mann-whitney " + w.Method.String() + " " + w.Alternative.String(), RulesOut: 1,
@@ -185,19 +195,32 @@ func (a arms) weigh(p SLIPolicy, w stats.Result) sliResult {
 	case Either:
 		harm = math.Abs(r.Effect)
 	}
+	n, m := float64(len(a.canary)), float64(len(a.control))
+	next := MagnitudeLook{Check: "sli:" + p.Name, Stage: c.evidence.StageIndex, T: c.info()(c.evidence.Now.UnixMilli()),
+		Information: n / (n + m + 1) * m, Z: quantile(r.P), Shift: harm}
+	looks, err := c.look(taken, next, p.alpha())
+	if err != nil {
+		return unknown("the comparison failed: " + err.Error())
+	}
+	r.looks = looks
 	tolerated := p.Tolerate * math.Abs(typical)
 	figures := fmt.Sprintf("the canaries differ by %.4g, p = %.3g", r.Effect, r.P)
-	switch {
-	case r.P > p.alpha():
-		r.Result, r.Reason = Pass, "not significantly worse: "+figures
-	case harm > tolerated:
-		r.Result, r.road = Fail, RoadBound
-		r.Reason = fmt.Sprintf("significantly worse: %s (alpha %.4g, tolerated %.4g)", figures, p.alpha(), tolerated)
-	default:
-		r.Result, r.Reason = Pass, fmt.Sprintf("within what is tolerated (%.4g): %s", tolerated, figures)
+	significant := false
+	for _, l := range looks {
+		if significant = significant || l.Z >= l.Boundary; l.Z >= l.Boundary && l.Shift > tolerated {
+			r.Result, r.road = Fail, RoadBound
+			r.Reason = fmt.Sprintf("significantly worse: %s (z = %.3g at the look at %.0f %% of the stage, the boundary was %.3g; alpha %.4g, tolerated %.4g)", figures, l.Z, 100*l.T, l.Boundary, p.alpha(), tolerated)
+			return r
+		}
+	}
+	if r.Result, r.Reason = Pass, "not significantly worse: "+figures; significant {
+		r.Reason = fmt.Sprintf("within what is tolerated (%.4g): %s", tolerated, figures)
 	}
 	return r
 }
+
+// quantile is the z of a one-sided p-value.
+func quantile(p float64) float64 { return bounded(math.Sqrt2 * math.Erfcinv(float64(2*p))) }
 
 // trusted is the p-value of the ranks where it is exact.
 func trusted(w stats.Result) float64 {

@@ -69,6 +69,11 @@ func (p SilencePolicy) patience(h Habit) time.Duration {
 	return max(time.Duration(p.Floor), p.usual(h)+time.Duration(p.Splay)+h.Longest)
 }
 
+// Patience is what a node with this habit is allowed: its usual gap, and how long until it is overdue.
+func (p SilencePolicy) Patience(h Habit) (usual, patience time.Duration) {
+	return p.usual(h), p.patience(h)
+}
+
 // usual is the time between two runs of a node.
 func (p SilencePolicy) usual(h Habit) time.Duration {
 	if int(h.Reports) >= max(p.MinReports, 2) {

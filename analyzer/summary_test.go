@@ -30,7 +30,7 @@ func summarised(e Evidence, p Policy) Evidence {
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
 		var recent Recent
-		var gaps [][2]int64 // between signs of life
+		var rings []Recent // after every run
 		var progress Progress
 		sum := &Summary{}
 		reference := e.StageStarted
@@ -51,10 +51,8 @@ func summarised(e Evidence, p Policy) Evidence {
 				habit, cut = recent.Habit(reference, lookback, n.Admitted()), true
 			}
 			recent.Add(r, env(r.Environment))
-			recent.Unsettled(e.StageStarted, &odd.Convergence)
-			alive := r.Alive(e.Now)
-			gaps = append(gaps, [2]int64{sum.Seen, alive})
-			sum.Seen = max(sum.Seen, alive)
+			rings = append(rings, recent)
+			sum.Seen = max(sum.Seen, r.Alive(e.Now))
 			if n.Admitted() {
 				progress.Add(r, env(r.Environment), n.AdmittedAt, e.Now, 0, e.Kind == KindParameters)
 			}
@@ -67,8 +65,9 @@ func summarised(e Evidence, p Policy) Evidence {
 		}
 		sum.Habit = habit
 		sum.Slower = recent.Slower(habit, reference, n.Admitted(), 0, e.Kind == KindParameters)
-		for _, g := range gaps {
-			p.Silence.Missed(habit, g[0], g[1], e.StageStarted, &odd.Silence)
+		usual, patience := p.Silence.Patience(habit)
+		for _, r := range rings {
+			r.Odd(usual, patience+e.Sources.Lag, e.StageStarted, &odd)
 		}
 		if odd != (Odd{}) {
 			sum.Odd = &odd

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -210,10 +211,12 @@ func (s *stepper) rampGate() Gate {
 	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }
 
-// unresolved names what keeps more nodes from being admitted: a silent node, or a failure that the judge does not explain.
-// A node that failed in the same way before is explained; one that recovered is, too.
+// unresolved names what keeps more nodes from being admitted: silent nodes, or a failure that the judge does not explain.
+// A node that failed in the same way before is explained; one that recovered is, too; and among many nodes, as many as fail or
+// fall silent without the change.
 func unresolved(v *analyzer.Verdict) string {
-	if v.Counts.Silent > 0 {
+	heard := func(c analyzer.Check) bool { return c.Name == "silence" && c.Result == analyzer.Pass }
+	if v.Counts.Silent > 0 && !slices.ContainsFunc(v.Checks, heard) {
 		return fmt.Sprintf("%d silent: %s", v.Counts.Silent, strings.Join(v.Counts.SilentNodes, ", "))
 	}
 	asked := 0

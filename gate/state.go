@@ -65,6 +65,8 @@ type State struct {
 	Approvals map[string]DelaySeen `json:"approvals,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
+	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.
+	Looks []analyzer.MagnitudeLook `json:"looks,omitempty"`
 	// Verdict is the last one that moved the rollout.
 	Verdict *analyzer.Verdict `json:"verdict,omitempty"`
 }

@@ -71,6 +71,7 @@ type stepper struct {
 
 func (s *stepper) step() {
 	s.noteFlags()
+	s.noteLooks()
 	if newer := s.supersededBy(); newer != "" {
 		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
 		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
@@ -289,6 +290,14 @@ func segmentName(stage schedule.Stage) string {
 		return "everyone"
 	}
 	return stage.Segment
+}
+
+// noteLooks keeps the looks that the judge took, in the transaction of this one: a new leader goes on with them.
+func (s *stepper) noteLooks() {
+	taken := s.r.Verdict.Looks
+	if s.state.Phase.Active() && len(taken) > 0 && !slices.Equal(taken, s.state.Looks) {
+		s.state.Looks, s.changed = taken, true
+	}
 }
 
 // noteFlags remembers what people wrote where it counts from when the leader first saw it, or outlives its flag: a delay and a

@@ -89,6 +89,9 @@ func below(positions []string, t segments.Threshold) int {
 	return sort.SearchStrings(positions, string(t))
 }
 
+// Fresh counts the members below t that no earlier stage admitted.
+func (p Population) Fresh(t segments.Threshold) int { return p.fresh(t) }
+
 // fresh counts the members below t that no earlier stage admitted.
 func (p Population) fresh(t segments.Threshold) int {
 	return below(p.Positions, t) - below(p.Earlier, t)

@@ -112,8 +112,15 @@ func renderVerdict(w io.Writer, v analyzer.Verdict) {
 	for _, m := range v.Missing {
 		fmt.Fprintf(w, "  missing: %s\n", safe(m))
 	}
+	for _, m := range v.Uncertified {
+		fmt.Fprintf(w, "  not certified: %s\n", safe(m))
+	}
 	for _, c := range v.Checks {
 		fmt.Fprintf(w, "  %s: %s: %s\n", c.Name, c.Result, safe(c.Reason))
+		if b := c.Bound; b != nil && b.Events > 0 {
+			fmt.Fprintf(w, "    bound: %d of %d events on nodes with the change, %.3g expected, %d would stop it (alpha %.2g, %.2g spent at %.0f %% of the stage)\n",
+				b.Canary, b.Events, b.Expected, b.Reject, b.Alpha, b.Spent, 100*b.T)
+		}
 	}
 	if v.Evidence != "" {
 		fmt.Fprintf(w, "  evidence: %s\n", safe(v.Evidence))

@@ -15,6 +15,7 @@ type course struct {
 	candidate  uint16
 	parameters bool
 	lookback   time.Duration
+	silence    analyzer.SilencePolicy
 	started    time.Time // of the stage: the reference of controls
 	stage      int
 	admissions int // how many of the state's are taken over
@@ -44,12 +45,29 @@ func (c *course) place(id uint32) int32 {
 // before is told of a run that is about to be noted: the habit is what there was until the first run after the reference.
 func (c *course) before(l *ledger, id uint32, run *analyzer.Run) {
 	i := c.place(id)
-	if i < 0 || c.cut[i] {
+	if i < 0 {
 		return
 	}
-	if ref := c.reference(i); !run.Began().Before(ref) {
+	if ref := c.reference(i); !c.cut[i] && !run.Began().Before(ref) {
 		c.habit(l, id, i)
 		c.cut[i] = true
+	}
+}
+
+// odd notes what is out of the ordinary; most nodes have nothing, and no room for it.
+func (c *course) odd(l *ledger, id uint32, i int32) {
+	var o analyzer.Odd
+	if have := c.sums[i].Odd; have != nil {
+		o = *have
+	}
+	before := o
+	usual, patience := c.silence.Patience(c.sums[i].Habit)
+	l.recent[id].Odd(usual, patience, c.started, &o)
+	switch {
+	case o == (analyzer.Odd{}):
+		c.sums[i].Odd = nil
+	case o != before:
+		c.sums[i].Odd = &o // a new one: evidence that was taken has the old
 	}
 }
 
@@ -72,6 +90,12 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 		c.progress[i].Add(run, env, at, now, c.candidate, c.parameters)
 		c.sums[i].Runs = c.progress[i].Runs()
 	}
+	c.odd(l, id, i)
+	c.slower(l, id, i)
+}
+
+func (c *course) slower(l *ledger, id uint32, i int32) {
+	c.sums[i].Slower = l.recent[id].Slower(c.sums[i].Habit, c.reference(i), c.nodes[i].Admitted(), c.candidate, c.parameters)
 }
 
 func (c *course) habit(l *ledger, id uint32, i int32) {
@@ -97,6 +121,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	}
 	controls := !c.started.Equal(started)
 	c.stage, c.started = stage, started
+	c.silence = spec.PolicyOf(stage).Silence
 	now := l.now()
 	for k, place := range r.order {
 		i := int(place)
@@ -123,9 +148,41 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			c.habit(l, id, int32(i))
 		}
 		n.Stage = by
+		if controls || fresh(i) {
+			set := state.Stages[stage].Set
+			n.Outside = by < 0 && set != "" && !member(set, segments.Fingerprint(n.Certname))
+			c.sums[i].Odd = nil
+			c.odd(l, id, int32(i))
+		}
+		c.slower(l, id, int32(i))
+	}
+	if controls {
+		c.stratify(spec.PolicyOf(stage).Strata)
 	}
 	c.admissions = len(state.Admissions)
 	return c
+}
+
+// stratify divides the nodes into strata for a stage that begins.
+func (c *course) stratify(attributes []string) {
+	keys := make([]string, len(c.nodes))
+	controls := map[string]int{}
+	values := make([]string, len(attributes))
+	for i, n := range c.roster.nodes {
+		of := n.attributes()
+		for k, name := range attributes {
+			values[k] = of(name)
+		}
+		keys[i] = analyzer.StratumKey(values)
+		controls[keys[i]] += 0
+		if !c.nodes[i].Admitted() && !c.nodes[i].Outside {
+			controls[keys[i]]++
+		}
+	}
+	names := analyzer.MergeStrata(controls, len(attributes), analyzer.LeastInStratum)
+	for i := range c.nodes {
+		c.nodes[i].Stratum = names[keys[i]]
+	}
 }
 
 // judged is the index of the stage that is judged: one that added nobody proves nothing.

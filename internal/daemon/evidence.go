@@ -56,7 +56,7 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *cour
 	e := analyzer.Evidence{
 		Rollout: r.Spec.Name, Stage: stage.Name, StageIndex: i, Kind: r.Spec.Kind(), Candidate: r.Spec.Candidate, Baseline: baseline,
 		StageStarted: stage.Since, Bake: time.Duration(r.Spec.Schedule.Stages[i].Bake.Time), Sources: l.collector.sources(now), Now: now,
-		Nodes: course.nodes,
+		Nodes: course.nodes, Looks: r.State.Looks,
 	}
 	// No further back than any leader reads, so that the next one judges on the same bytes.
 	e.Runs = l.collector.ledger.troubled(r.State.Stages[0].Since.Add(-l.collector.lookBack()))

@@ -176,7 +176,7 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: l.heard(e.Host, e.At, c.now), Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
 	}
 	inv := l.collector.nodes()
-	if lacking := l.collector.ask(attributesOf(selectorsOf(snap))); len(lacking) > 0 {
+	if lacking := l.collector.ask(append(attributesOf(selectorsOf(snap)), strataOf(snap)...)); len(lacking) > 0 {
 		inv = nil
 		w.Sources.Fresh = false
 		w.Sources.Reasons = append(w.Sources.Reasons, "PuppetDB inventory: "+strings.Join(lacking, ", ")+" not read yet")
@@ -219,6 +219,21 @@ func selectorsOf(snap *tree.Snapshot) (out []string) {
 		out = append(out, h.Selector)
 	}
 	return out
+}
+
+// strataOf lists the facts by which nodes of rollouts that have not ended are told apart.
+func strataOf(snap *tree.Snapshot) (out []string) {
+	for i := range snap.Rollouts {
+		r := &snap.Rollouts[i]
+		if r.State.Phase.Ended() {
+			continue
+		}
+		for k := range r.Spec.Schedule.Stages {
+			out = append(out, slices.DeleteFunc(slices.Clone(r.Spec.PolicyOf(k).Strata), func(name string) bool { return !fromPuppetDB(name) })...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // heard is when an edge last said something new, by this leader's clock: an edge's own may be wrong, and one that is behind
@@ -334,6 +349,9 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 	if r.State.Phase.Active() {
 		course := l.collector.ledger.follow(&r.Spec, &r.State, f, l.collector.lookBack(), member)
 		e := l.evidence(r, c.snap.Rollouts, course, t.Baseline, c.now)
+		if stage := r.State.Stages[i]; e.StageIndex == i {
+			e.Planned = out.Current.Fresh(stage.Target)
+		}
 		policy := r.Spec.PolicyOf(i)
 		l.slis(ctx, policy, &e)
 		out.Verdict = analyzer.Look(policy, e)

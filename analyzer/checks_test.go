@@ -1,0 +1,158 @@
+package analyzer
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func checkOf(t *testing.T, v Verdict, name string) Check {
+	t.Helper()
+	for _, c := range v.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no check %s in %+v", name, v.Checks)
+	return Check{}
+}
+
+// TestACertifiedPass: with a thousand exposed nodes and no failure one point is ruled out, and with few it is said how
+// many more it takes.
+func TestACertifiedPass(t *testing.T) {
+	v := Look(DefaultPolicy(), newSim(1, 20_000, 1_000, 0, 0).at(2*time.Hour))
+	if v.Result != Pass || v.Grade != Certified || !strings.Contains(v.Reason, "rules out that 1 points more nodes fail (99 % confidence)") {
+		t.Errorf("%s %s: %s; %q", v.Result, v.Grade, v.Reason, v.Uncertified)
+	}
+	v = Look(DefaultPolicy(), newSim(1, 20_000, 200, 0, 0).at(2*time.Hour))
+	if v.Result != Pass || v.Grade != Clean || len(v.Uncertified) != 3 || !strings.Contains(v.Uncertified[1], "new_failures: to rule out +1 points with 99 % confidence, 269 more exposed nodes are needed (0 of 200 had it so far)") {
+		t.Errorf("%s %s: %s; %q", v.Result, v.Grade, v.Reason, v.Uncertified)
+	}
+	p := DefaultPolicy()
+	p.Checks.Compile.Required, p.Checks.Silence.Required, p.Checks.NewFailures.RuleOut = false, false, .05
+	if v = Look(p, newSim(1, 20_000, 200, 0, 0).at(2*time.Hour)); v.Grade != Certified {
+		t.Errorf("with 5 points: %s %s: %q", v.Result, v.Grade, v.Uncertified)
+	}
+}
+
+// TestAWholeSegmentIsOnlyDescribed: where nobody is left to compare with, the bound is silent, and a pass cannot be certified.
+func TestAWholeSegmentIsOnlyDescribed(t *testing.T) {
+	f := newSim(1, 20_000, 1_000, .01, 0)
+	for i := range f.Nodes {
+		f.Nodes[i].Outside = !f.Nodes[i].Admitted() // such as all of another datacenter
+	}
+	v := Look(DefaultPolicy(), f.at(2*time.Hour))
+	if v.Grade == Certified || len(v.Uncertified) != 1 || !strings.Contains(v.Uncertified[0], "no stratum has both") {
+		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
+	}
+	if b := checkOf(t, v, "new_failures").Bound; b == nil || b.Events != 0 || b.Crossed {
+		t.Errorf("bound %+v", b)
+	}
+}
+
+// TestStrataDoNotMix: one kind of node fails more often and has more canaries. Without strata that looks like the change.
+func TestStrataDoNotMix(t *testing.T) {
+	f := newSim(3, 8_000, 1_000, 0, 0)
+	f.Planned = 0
+	worse := func(n Node) bool { return n.Stratum == "db" }
+	for i, n := range f.Nodes {
+		if n.Admitted() && !worse(n) && i%32 != 31 { // web nodes are rarely canaries
+			f.Nodes[i].Stage, f.Nodes[i].AdmittedAt = -1, time.Time{}
+		}
+	}
+	for i, n := range f.Nodes {
+		if worse(n) && i%8 == 0 {
+			at := f.runs[i]
+			f.all = append(f.all, Run{Hash: n.Certname, Certname: n.Certname, Environment: "base", Status: "failed", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
+				Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second),
+				Detail: &Detail{Metrics: map[string]float64{metricConvertCatalog: .1}, Failures: []Failure{{Kind: KindResource, Resource: "Service[db]"}}}})
+		}
+	}
+	if v, after := f.play(DefaultPolicy()); v.Result == Fail {
+		t.Errorf("after %s: %s", after, v.Reason)
+	}
+	for i := range f.Nodes {
+		f.Nodes[i].Stratum = ""
+	}
+	if v, _ := f.play(DefaultPolicy()); v.Result != Fail {
+		t.Errorf("without strata the mix should show: %s %+v", v.Reason, checkOf(t, v, "new_failures").Bound)
+	}
+}
+
+// TestAPlaceboThatFiresHolds: nodes that failed more than others on the day before cannot be judged by the same failures.
+func TestAPlaceboThatFiresHolds(t *testing.T) {
+	f := newSim(5, 8_000, 1_000, 0, 0)
+	for i, n := range f.Nodes {
+		if i%40 == 0 || n.Admitted() && i%8 == 1 {
+			at := f.StageStarted.Add(-time.Duration(i%20+1) * time.Hour)
+			f.all = append(f.all, Run{Hash: n.Certname, Certname: n.Certname, Environment: "base", Status: "failed", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
+				Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second)})
+		}
+	}
+	v := Look(DefaultPolicy(), f.at(2*time.Hour))
+	if v.Result != Inconclusive || !strings.Contains(strings.Join(v.Missing, "\n"), "the cohorts differed before the change") {
+		t.Errorf("%s: %s; %q", v.Result, v.Reason, v.Missing)
+	}
+}
+
+// TestSlowerRunsAreFound: two percent slower on 1,000 canaries, with nodes that vary by 15 %, is beyond the boundary.
+func TestSlowerRunsAreFound(t *testing.T) {
+	for _, c := range []struct {
+		slower float64
+		want   Result
+	}{{1, Pass}, {1.004, Pass}, {1.02, Fail}} {
+		f := newSim(9, 20_000, 1_000, 0, 0)
+		for i := range f.Nodes {
+			noise := f.rng.NormFloat64() * .15 / binWidth
+			if f.Nodes[i].Admitted() {
+				noise += (c.slower - 1) / binWidth
+			}
+			f.Nodes[i].Summary.Slower = Slower{Bins: int16(max(-mostBins, min(noise, mostBins))), Runs: 1}
+		}
+		v := Look(DefaultPolicy(), f.at(2*time.Hour))
+		got := checkOf(t, v, "run_time")
+		if got.Result != c.want || len(v.Looks) != 1 {
+			t.Errorf("%v times slower: %s: %s", c.slower, got.Result, got.Reason)
+		}
+		if got.Low > c.slower-1 || got.High < c.slower-1 {
+			t.Errorf("%v times slower is outside %v to %v", c.slower, got.Low, got.High)
+		}
+		// A look that brings nothing new takes none.
+		again := f.at(2 * time.Hour)
+		again.Looks = v.Looks
+		if w := Look(DefaultPolicy(), again); len(w.Looks) != 1 {
+			t.Errorf("%d looks at the same data", len(w.Looks))
+		}
+	}
+}
+
+// TestRunsThatNeverSettleAreFound: every second canary changes something again on its second run.
+func TestRunsThatNeverSettleAreFound(t *testing.T) {
+	f := newSim(4, 8_000, 1_000, 0, 0)
+	for i, n := range f.Nodes {
+		if n.Admitted() && i%2 == 0 || !n.Admitted() && i%100 == 0 {
+			at := f.runs[i].Add(30 * time.Minute)
+			n.Summary.Odd = &Odd{Convergence: Onset{At: at.UnixMilli(), Seen: at.Add(30 * time.Second).UnixMilli()}}
+		}
+	}
+	v := Look(DefaultPolicy(), f.at(2*time.Hour))
+	if v.Result != Fail || v.Road != RoadBound || !strings.HasPrefix(v.Reason, "convergence: ") {
+		t.Errorf("%s: %s", v.Result, v.Reason)
+	}
+}
+
+// TestNodesThatFallSilentAreFound: a hundredth of the canaries never comes back, and of the others none.
+func TestNodesThatFallSilentAreFound(t *testing.T) {
+	f := newSim(4, 8_000, 2_000, 0, 0)
+	silent := 0
+	for i, n := range f.Nodes {
+		if n.Admitted() && i%100 < 2 {
+			f.runs[i] = now.Add(time.Hour) // it never runs again
+			silent++
+		}
+	}
+	v, after := f.play(DefaultPolicy())
+	if v.Result != Fail || v.Road != RoadBound || !strings.HasPrefix(v.Reason, "silence: ") {
+		t.Errorf("of %d silent nodes after %s: %s: %s", silent, after, v.Result, v.Reason)
+	}
+}
