@@ -65,10 +65,18 @@ func (e *ECS) Event(y1, y0, d, c int) error {
 			next[j+first+k] += float64(p * share)
 		}
 	}
-	if drift := math.Abs(sum(next) + e.Spent - 1); !(drift < 1e-9) {
-		return fmt.Errorf("ecs: probabilities and error spent add up to 1 ± %.2g: %w, expected 1", drift, ErrArgument)
+	if err := e.balanced(next); err != nil {
+		return fmt.Errorf("ecs: %w", err)
 	}
 	e.P, e.J = next, e.J+c
+	return nil
+}
+
+// balanced: what paths have and what is spent add up to 1.
+func (e ECS) balanced(next []float64) error {
+	if drift := math.Abs(sum(next) + e.Spent - 1); !(drift < 1e-9) {
+		return fmt.Errorf("probabilities and error spent add up to 1 ± %.2g: %w, expected 1", drift, ErrArgument)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -65,9 +66,11 @@ func test(p pooled, opt Options) (Result, error) {
 		return Result{}, err
 	}
 	r.P, r.LogP = t.p, t.logP
-	d := newDifferences(p)
-	r.Shift = shift(d)
-	r.ShiftLow, r.ShiftHigh = shiftInterval(p, d, opt.Level)
+	if !opt.NoShift {
+		d := newDifferences(p)
+		r.Shift = shift(d)
+		r.ShiftLow, r.ShiftHigh = shiftInterval(p, d, opt.Level)
+	}
 	r.Warnings = warnings(p, r)
 	return r, nil
 }
@@ -89,6 +92,9 @@ func exactTails(p pooled, twoU int64, method Method) (less, greater tail, err er
 	bound := float64(AutoExactWork)
 	if method == Exact {
 		bound = MaxExactWork
+	}
+	if p.hopeless(bound) {
+		return certain, certain, fmt.Errorf("exact test of %d and %d observations: %w, expected fewer", p.n, p.m, ErrTooLarge)
 	}
 	pl := newPlan(p)
 	if err := pl.affordable(bound); err != nil {

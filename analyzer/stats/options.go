@@ -58,6 +58,8 @@ type Options struct {
 	Continuity bool
 	// Level is the confidence level of the shift interval, in (0,1); 0 means .95.
 	Level float64
+	// NoShift leaves Shift and its interval 0, which take longer than all the rest.
+	NoShift bool
 }
 
 func (o Options) check() (Options, error) {

@@ -70,3 +70,10 @@ func tableCells(size, chosen int64) float64 {
 	k, c := float64(size), float64(min(size, chosen))
 	return k*c*(c+1) - c*(c+1)*(2*c+1)/3 + c + 1
 }
+
+// hopeless is a bound from below, without looking at every pivot: whichever it is, one
+// side has at least half of what the largest group leaves.
+func (p pooled) hopeless(bound float64) bool {
+	half := (p.n + p.m - p.largest() + 1) / 2
+	return tableWork(half, min(p.n, p.m)) > bound
+}

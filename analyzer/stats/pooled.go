@@ -40,6 +40,8 @@ func poolSamples(canary, control []float64) (pooled, error) {
 		return pooled{}, fmt.Errorf("%d and %d observations: %w, expected at most %d", len(x), len(y), ErrTooLarge, MaxObservations)
 	}
 	p := pooled{n: int64(len(x)), m: int64(len(y))}
+	room := len(x) + len(y)
+	p.values, p.canary, p.control = make([]float64, 0, room), make([]int64, 0, room), make([]int64, 0, room)
 	for len(x) > 0 || len(y) > 0 {
 		v := lowest(x, y)
 		a, b := leading(x, v), leading(y, v)
@@ -56,9 +58,7 @@ func sorted(arm string, data []float64) ([]float64, error) {
 	if i := slices.IndexFunc(data, math.IsNaN); i >= 0 {
 		return nil, fmt.Errorf("%s[%d]: %w", arm, i, ErrNaN)
 	}
-	data = slices.Clone(data)
-	slices.Sort(data)
-	return data, nil
+	return ascending(data), nil
 }
 
 func lowest(x, y []float64) float64 {

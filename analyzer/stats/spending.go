@@ -11,11 +11,11 @@ import (
 
 // LDOF is the error that may have been spent at information fraction t, by
 // Lan and DeMets' (1983) spending function that resembles O'Brien and Fleming's
-// boundaries: 2 − 2Φ(z/√t) with z = Φ⁻¹(1−α/2). It is 0 at t ≤ 0 and for NaN, and alpha
-// from t = 1 on.
+// boundaries: 2 − 2Φ(z/√t) with z = Φ⁻¹(1−α/2). It is 0 at t ≤ 0, for NaN and for an
+// alpha outside (0,1), and alpha from t = 1 on.
 func LDOF(alpha, t float64) float64 {
 	switch {
-	case !(t > 0):
+	case !(t > 0), !inside(alpha):
 		return 0
 	case t >= 1:
 		return alpha
