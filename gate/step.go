@@ -77,6 +77,9 @@ func (s *stepper) step() {
 		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
 		return
 	}
+	if s.state.Phase.Active() {
+		s.learnCode()
+	}
 	switch s.state.Phase {
 	case Waiting:
 		if s.open(append([]Gate{s.startGate()}, s.entryGates(0)...)...) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,7 +143,7 @@ It exits 0 whatever it finds, because consul-template ends when its command fail
 			if status.Refused != "" {
 				return quiet(c, strict, errors.New("refused: "+status.Refused))
 			}
-			for _, l := range append(status.Clamped, status.Loud...) {
+			for _, l := range slices.Concat(status.Clamped, status.Loud, status.Problems) {
 				fmt.Fprintln(c.ErrOrStderr(), "sluice-enc:", l)
 			}
 			return nil

@@ -69,15 +69,13 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	if manifestErr != nil {
 		out.Refused, out.Reason = "no manifest: "+manifestErr.Error(), enc.ReasonMissing
 	}
-	status := e.status(out, reading)
-	if flagsErr != nil {
-		status.Loud = append(status.Loud, flagsErr.Error())
-	}
 	err = e.install(prev, out.State)
 	if err != nil { // what lookups obey is still the document before
-		before := e.status(enc.Outcome{State: prev}, reading)
-		before.Refused, before.Reason, before.Loud = "cannot install: "+err.Error(), enc.ReasonInstall, status.Loud
-		status = before
+		out = enc.Outcome{State: prev, Refused: "cannot install: " + err.Error(), Reason: enc.ReasonInstall}
+	}
+	status := e.status(ctx, out, reading)
+	if flagsErr != nil {
+		status.Loud = append(status.Loud, flagsErr.Error())
 	}
 	return e.report(ctx, sets, status), err
 }

@@ -36,6 +36,7 @@ type Config struct {
 	Limit           Limit    `yaml:"limit"`
 	Consul          Consul   `yaml:"consul"`
 	Store           Store    `yaml:"store"`
+	Code            Code     `yaml:"code"`
 }
 
 // Store is for a site without Consul.
@@ -120,6 +121,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Store.Dir != "" && !filepath.IsAbs(c.Store.Dir) {
 		return fmt.Errorf("store.dir: %q, expected an absolute path", c.Store.Dir)
+	}
+	if err := c.Code.setDefaults(); err != nil {
+		return err
 	}
 	_, err := c.limit()
 	return err

@@ -32,6 +32,9 @@ func (x *explainer) theEdge() {
 	for _, l := range s.Loud {
 		x.linef(1, "unreadable: %s", l)
 	}
+	for _, l := range s.Problems {
+		x.linef(1, "problem: %s", l)
+	}
 	x.stops(s)
 	for _, env := range enc.SortedKeys(s.Code) {
 		x.linef(1, "code of %s: %s", env, s.Code[env])

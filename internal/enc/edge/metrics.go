@@ -115,14 +115,14 @@ func (s Status) codeMetrics(x *exposition) {
 	states := map[string]float64{}
 	for _, code := range s.Code {
 		switch code {
-		case CodeMissing, CodeUnpinned:
+		case CodeMissing, CodeUnpinned, CodeFailed:
 			states[code]++
 		default:
 			states["pinned"]++
 		}
 	}
 	x.head("sluice_enc_environments", "gauge", "Environments that the document names, by what is known of their code here.")
-	for _, state := range []string{"pinned", CodeUnpinned, CodeMissing} {
+	for _, state := range []string{"pinned", CodeUnpinned, CodeFailed, CodeMissing} {
 		x.sample("sluice_enc_environments", "state", state, states[state])
 	}
 }

@@ -103,8 +103,8 @@ func TestMetricsSurviveTheirFiles(t *testing.T) {
 	s.publish(document(1))
 	s.expect("torn counters", map[string]float64{"sluice_enc_ready": 1, "sluice_enc_refusals_total{reason=empty}": 0})
 	s.Config.MetricsFile = s.dir + "/not/there.prom"
-	if st := s.accept(); !strings.Contains(strings.Join(st.Loud, "\n"), "cannot write metrics") {
-		t.Errorf("%q", st.Loud)
+	if st := s.accept(); !strings.Contains(strings.Join(st.Problems, "\n"), "cannot write metrics") {
+		t.Errorf("%q", st.Problems)
 	}
 }
 

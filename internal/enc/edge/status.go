@@ -15,7 +15,6 @@ import (
 	"github.com/openinfrastructure/sluice/internal/enc"
 	"github.com/openinfrastructure/sluice/internal/enc/lookup"
 	"github.com/openinfrastructure/sluice/internal/store"
-	"github.com/openinfrastructure/sluice/segments"
 )
 
 // Status is what an edge says of itself: to its status file, to edges/HOST, and in metrics.
@@ -36,42 +35,29 @@ type Status struct {
 	Stops      flags.Latched `json:"stops"`
 	BackedOut  []string      `json:"backed_out,omitempty"` // rollouts that are backed out here, by flag or document
 	Loud       []string      `json:"loud,omitempty"`       // flags that cannot be read
+	Problems   []string      `json:"problems,omitempty"`   // what else went wrong: code that cannot be told, a report that cannot be sent
 	Local      []string      `json:"local,omitempty"`      // local files that are there: baseline, stop
-	// Code is the identity of the code behind every environment that the document names; "missing" where
-	// it is not deployed here, "unpinned" where nothing tells one version from another.
+	// Code is the identity of the code behind every environment that the document names, or CodeMissing, CodeUnpinned
+	// or CodeFailed.
 	Code    map[string]string `json:"code,omitempty"`
 	Version string            `json:"version,omitempty"`
 }
-
-// The two identities that are none.
-const (
-	CodeMissing  = "missing"
-	CodeUnpinned = "unpinned"
-)
 
 const statusFile = "status.json"
 
 // Version is set by the program.
 var Version = "unknown"
 
-func (e *Edge) status(out enc.Outcome, r flags.Reading) Status {
+func (e *Edge) status(ctx context.Context, out enc.Outcome, r flags.Reading) Status {
 	s := Status{
 		Host: e.Config.Host, At: e.Now().UTC(), Ready: out.State.Effective.Epoch != "", Epoch: out.State.Published.Epoch,
 		Generation: out.State.Published.Generation, Written: out.State.Published.Written, AcceptedAt: out.State.AcceptedAt.UTC(),
 		Refused: out.Refused, Reason: out.Reason, Clamped: out.Clamped, Allowance: out.State.Saved, Sets: len(out.State.Effective.Sets),
 		Forced: r.Force != 0 && r.Force == out.State.Published.Generation,
-		Stops:  out.State.Stops, Loud: r.Loud, Version: Version, Code: map[string]string{},
+		Stops:  out.State.Stops, Loud: r.Loud, Version: Version,
 	}
-	for _, d := range []segments.Document{out.State.Published, out.State.Effective} {
-		for _, t := range d.Tracks {
-			s.Code[t.Baseline] = e.codeOf(t.Baseline)
-		}
-		for _, r := range d.Rollouts {
-			if r.Candidate != "" {
-				s.Code[r.Candidate] = e.codeOf(r.Candidate)
-			}
-		}
-	}
+	code, problems := e.codes(ctx, out.State.Published, out.State.Effective)
+	s.Code, s.Problems = code, problems
 	for _, r := range out.State.Effective.Rollouts {
 		if r.BackedOut || s.Stops.BackedOut(r.Name) {
 			s.BackedOut = append(s.BackedOut, r.Name)
@@ -92,24 +78,6 @@ func (e *Edge) localFiles() []string {
 	return names
 }
 
-// codeOf reads the signature that r10k and g10k leave in a deployed environment.
-func (e *Edge) codeOf(environment string) string {
-	dir := filepath.Join(e.Config.EnvironmentPath, environment)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return CodeMissing
-	}
-	for _, name := range []string{".r10k-deploy.json", ".g10k-deploy.json"} {
-		var deploy struct {
-			Signature string `json:"signature"`
-		}
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil && json.Unmarshal(data, &deploy) == nil && deploy.Signature != "" {
-			return deploy.Signature
-		}
-	}
-	return CodeUnpinned
-}
-
 // report publishes the status. Nothing here may fail an accept: the document is in force already.
 func (e *Edge) report(ctx context.Context, sets *setCache, s Status) Status {
 	if s.Host == "" { // the state could not be read
@@ -117,7 +85,7 @@ func (e *Edge) report(ctx context.Context, sets *setCache, s Status) Status {
 	}
 	if e.Config.MetricsFile != "" {
 		if err := e.writeMetrics(s, e.count(s, sets)); err != nil {
-			s.Loud = append(s.Loud, "cannot write metrics: "+err.Error())
+			s.Problems = append(s.Problems, "cannot write metrics: "+err.Error())
 		}
 	}
 	data, err := json.Marshal(s)
@@ -130,7 +98,7 @@ func (e *Edge) report(ctx context.Context, sets *setCache, s Status) Status {
 		err = kv.Txn(ctx, store.Set("edges/"+e.Config.Host, data))
 	}
 	if err != nil {
-		s.Loud = append(s.Loud, "cannot report to the store: "+err.Error())
+		s.Problems = append(s.Problems, "cannot report to the store: "+err.Error())
 	}
 	return s
 }
