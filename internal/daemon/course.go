@@ -20,7 +20,8 @@ type course struct {
 	stage      int
 	admissions int // how many of the state's are taken over
 
-	at       []int32 // by number in the ledger: place in nodes, -1 for others
+	at       []int32  // by number in the ledger: place in nodes, -1 for others
+	ids      []uint32 // beside nodes: their numbers in the ledger
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
@@ -133,7 +134,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			at, by = n.AdmittedAt, n.Stage
 		}
 		by = min(by, stage)
-		id := l.ids[n.Certname]
+		id := c.ids[i]
 		switch {
 		case !at.Equal(n.AdmittedAt):
 			n.AdmittedAt, n.Stage, c.cut[i] = at.UTC(), by, false
@@ -198,20 +199,20 @@ func judged(state *gate.State) int {
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
 	c := &course{roster: r, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
-	l.room(len(r.nodes))
-	ids := make([]uint32, len(r.nodes))
+	l.room(len(r.nodes) - len(l.recent))
+	c.ids = make([]uint32, len(r.nodes))
 	for i, n := range r.nodes {
-		ids[i] = l.id(n.certname)
+		c.ids[i] = l.id(n.certname)
 	}
-	c.at = make([]int32, len(l.names))
+	c.at = make([]int32, len(l.names.list))
 	for i := range c.at {
 		c.at[i] = -1
 	}
 	for i := range c.nodes {
-		id := ids[i]
+		id := c.ids[i]
 		c.at[id] = int32(i)
 		c.sums[i].Seen = l.seen[id]
-		c.nodes[i] = analyzer.Node{Certname: l.names[id], Stage: -1, Summary: &c.sums[i]}
+		c.nodes[i] = analyzer.Node{Certname: l.names.list[id], Stage: -1, Summary: &c.sums[i]}
 	}
 	return c
 }

@@ -30,13 +30,18 @@ func (n *node) attributes() selector.Attributes {
 	enc := selector.Of(n.certname, nil, nil, n.enc)
 	return func(name string) string {
 		if fromPuppetDB(name) {
-			if n.values == nil {
-				return ""
-			}
-			return (*n.values)[name]
+			return n.value(name)
 		}
 		return enc(name)
 	}
+}
+
+// value is what a fact or trusted fact that was read says.
+func (n *node) value(name string) string {
+	if n.values == nil {
+		return ""
+	}
+	return (*n.values)[name]
 }
 
 func fromPuppetDB(attribute string) bool {
@@ -75,120 +80,55 @@ func attributesOf(selectors []string) []string {
 	return slices.Compact(out)
 }
 
-// readInventory reads all active nodes with the attributes that are asked for, and asks the site's ENC about them.
+// readInventory reads all active nodes with the attributes that are asked for, and asks the site's ENC about them. A node of
+// which nothing has changed is the one of the last inventory: at a million nodes two of them would be much memory.
 func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, asked []string, last *inventory, now time.Time) (*inventory, error) {
-	inv := &inventory{at: now, asked: asked}
-	environments := map[string]*string{}
-	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
-		env, ok := environments[s.ReportEnvironment]
-		if !ok {
-			name := strings.Clone(s.ReportEnvironment)
-			env = &name
-			environments[name] = env
-		}
-		name := s.Certname
-		if old := last.find(name); old != nil {
-			name = old.certname // a million names are kept once
-		}
-		inv.nodes = append(inv.nodes, &node{certname: name, reported: env})
-		return nil
-	}); err != nil {
+	r := reading{inventory: &inventory{at: now, asked: asked}, last: last}
+	if err := r.readNodes(ctx, pdb); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(inv.nodes, func(a, b *node) int { return strings.Compare(a.certname, b.certname) })
-	inv.nodes = slices.CompactFunc(inv.nodes, func(a, b *node) bool { return a.certname == b.certname })
-	if err := inv.readFacts(ctx, pdb); err != nil {
+	if err := r.readFacts(ctx, pdb); err != nil {
 		return nil, err
 	}
 	if enc.cfg == nil {
-		return inv, ctx.Err()
+		return r.inventory, ctx.Err()
 	}
-	names := make([]string, len(inv.nodes))
-	for i, n := range inv.nodes {
+	names := make([]string, len(r.nodes))
+	for i, n := range r.nodes {
 		names[i] = n.certname
 	}
 	enc.refresh(ctx, names, now)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	for _, n := range inv.nodes {
-		a := enc.get(n.certname)
+	for i := range r.nodes {
+		a := enc.get(r.nodes[i].certname)
+		n := r.own(i)
 		n.enc, n.encKnown = a.data, a.known
 		if !a.known {
-			inv.silentENC++
+			r.silentENC++
 		}
 	}
-	return inv, nil
+	return r.inventory, nil
 }
 
 func (inv *inventory) find(certname string) *node {
+	if i := inv.index(certname); i >= 0 {
+		return inv.nodes[i]
+	}
+	return nil
+}
+
+// index is a node's place, -1 where it has none.
+func (inv *inventory) index(certname string) int {
 	if inv == nil {
-		return nil
+		return -1
 	}
 	i, ok := slices.BinarySearchFunc(inv.nodes, certname, func(n *node, name string) int { return strings.Compare(n.certname, name) })
 	if !ok {
-		return nil
+		return -1
 	}
-	return inv.nodes[i]
-}
-
-// readFacts asks PuppetDB for the attributes alone: a whole set of facts has tens of kilobytes. A fact whose own name has
-// dots cannot be asked for like that, so a sample of nodes is read whole, and everybody is where it says something else.
-func (inv *inventory) readFacts(ctx context.Context, pdb *puppetdb.Client) error {
-	if len(inv.asked) == 0 || len(inv.nodes) == 0 {
-		return nil
-	}
-	shared := map[string]*values{}
-	take := func(i puppetdb.Node) error {
-		n := inv.find(i.Certname)
-		if n == nil {
-			return nil // it came since
-		}
-		of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
-		key := make([]byte, 0, 64)
-		for _, a := range inv.asked {
-			key = append(append(key, of(a)...), 0)
-		}
-		v, ok := shared[string(key)]
-		if !ok {
-			v = &values{}
-			*v = make(values, len(inv.asked))
-			for _, a := range inv.asked {
-				(*v)[a] = strings.Clone(of(a))
-			}
-			shared[string(key)] = v
-		}
-		n.values = v
-		return nil
-	}
-	if slices.ContainsFunc(inv.asked, func(a string) bool { return len(a) > 63 }) {
-		return pdb.Inventory(ctx, nil, take)
-	}
-	if err := pdb.InventoryOf(ctx, inv.asked, nil, take); err != nil {
-		return err
-	}
-	const most = 50
-	var sample []any
-	for i := 0; i < len(inv.nodes); i += max(1, len(inv.nodes)/most) {
-		sample = append(sample, inv.nodes[i].certname)
-	}
-	differs := false
-	err := pdb.Inventory(ctx, []any{"in", "certname", []any{"array", sample}}, func(i puppetdb.Node) error {
-		of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
-		n := inv.find(i.Certname)
-		if n == nil {
-			return nil
-		}
-		differs = differs || n.values == nil // it has facts, and the short question did not bring them
-		for _, a := range inv.asked {
-			differs = differs || (*n.values)[a] != of(a)
-		}
-		return nil
-	})
-	if err != nil || !differs {
-		return err
-	}
-	return pdb.Inventory(ctx, nil, take)
+	return i
 }
 
 // track gives the nodes of a track: those for which the site's ENC names it, and those for which nobody names an

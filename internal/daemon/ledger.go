@@ -18,8 +18,7 @@ import (
 type ledger struct {
 	mu      sync.Mutex
 	now     func() time.Time
-	ids     map[string]uint32 // by certname
-	names   []string
+	names   names
 	recent  []analyzer.Recent
 	seen    []int64 // ms, see analyzer.Summary
 	envs    map[string]uint16
@@ -30,17 +29,16 @@ type ledger struct {
 }
 
 func newLedger(now func() time.Time) *ledger {
-	return &ledger{now: now, ids: map[string]uint32{}, envs: map[string]uint16{}, trouble: map[uint32][]analyzer.Run{},
+	return &ledger{now: now, names: newNames(), envs: map[string]uint16{}, trouble: map[uint32][]analyzer.Run{},
 		missing: map[string]uint32{}, courses: map[string]*course{}}
 }
 
-// id numbers a node. Its certname is copied, since a report's lies in a buffer with others.
+// id numbers a node.
 func (l *ledger) id(certname string) uint32 {
-	id, ok := l.ids[certname]
+	id, ok := l.names.find(certname)
 	if !ok {
-		id = uint32(len(l.names))
-		l.ids[certname] = id
-		l.names = append(l.names, certname)
+		l.room(1)
+		id = l.names.add(certname)
 		l.recent = append(l.recent, analyzer.Recent{})
 		l.seen = append(l.seen, 0)
 	}
@@ -51,21 +49,22 @@ func (l *ledger) id(certname string) uint32 {
 func (l *ledger) expect(inv *inventory) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.room(len(inv.nodes))
+	l.room(len(inv.nodes) - len(l.recent))
 	for _, n := range inv.nodes {
 		l.id(n.certname)
 	}
 }
 
-func (l *ledger) room(nodes int) {
-	more := nodes - len(l.names)
-	if more <= 0 {
+// room makes room for more nodes, and for a few that come one by one: appending would make room for a quarter more of all.
+func (l *ledger) room(more int) {
+	n := len(l.recent)
+	if n+more <= cap(l.recent) {
 		return
 	}
-	if len(l.names) == 0 {
-		l.ids = make(map[string]uint32, nodes)
-	}
-	l.names, l.recent, l.seen = slices.Grow(l.names, more), slices.Grow(l.recent, more), slices.Grow(l.seen, more)
+	l.names.room(more)
+	size := n + more + n/64
+	l.recent = append(make([]analyzer.Recent, 0, size), l.recent...)
+	l.seen = append(make([]int64, 0, size), l.seen...)
 }
 
 // sharedEnv is the number of all environments beyond those that can be told apart.
@@ -117,7 +116,7 @@ func (l *ledger) add(reports []puppetdb.Report, found map[string]puppetdb.Detail
 func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now time.Time) {
 	run := toRun(*r)
 	id := l.id(run.Certname)
-	run.Certname = l.names[id]
+	run.Certname = l.names.list[id]
 	env := l.env(run.Environment)
 	for _, c := range l.courses {
 		c.before(l, id, &run)

@@ -102,16 +102,16 @@ func (r *roster) unadmitted(state *gate.State, member func(set, print string) bo
 // roster gives a rollout's nodes, as they were at the last look where nothing has changed.
 func (l *leader) roster(name, salt string, t *tracked, inv *inventory) *roster {
 	r := l.rosters[name]
-	if r == nil || r.inv != inv || r.members != t.Members || len(r.nodes) != len(t.nodes) {
-		fresh := newRoster(t, salt, inv)
-		if r != nil && slices.EqualFunc(r.nodes, fresh.nodes, func(a, b *node) bool { return a.certname == b.certname }) {
-			// The same nodes with newer facts: what was worked out by name stands.
-			r.nodes, r.inv, r.members = fresh.nodes, inv, t.Members
-			return r
-		}
-		r = fresh
-		l.rosters[name] = r
+	if r != nil && r.inv == inv && r.members == t.Members && len(r.nodes) == len(t.nodes) {
+		return r
 	}
+	if r != nil && slices.EqualFunc(r.nodes, t.nodes, func(a, b *node) bool { return a == b || a.certname == b.certname }) {
+		// The same nodes with newer facts: what was worked out by name stands.
+		r.nodes, r.inv, r.members = t.nodes, inv, t.Members
+		return r
+	}
+	r = newRoster(t, salt, inv)
+	l.rosters[name] = r
 	return r
 }
 
