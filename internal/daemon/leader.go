@@ -273,32 +273,32 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 	}
 	hasENC := l.site.cfg.ENC != nil
 	environments := environmentsOf(*t, c.snap.Rollouts)
-	if k := l.tracks[t.Name]; k != nil && k.inv == inv && k.members == t.Members && k.count == t.Nodes && c.halt == "" && slices.Equal(k.environments, environments) {
+	k := l.tracks[t.Name]
+	if k != nil && (k.members != t.Members || c.halt != "" || !slices.Equal(k.environments, environments)) {
+		k = nil
+	}
+	if k != nil && k.inv == inv && k.count == t.Nodes {
 		out.nodes = k.nodes
 		return out, nil
 	}
-	if fresh := inv.newcomers(environments, hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
+	changed := k.changed(inv)
+	if fresh := changed.newcomers(environments, hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
 		set := segments.Grow(l.sets.have[t.Members].Data, fresh)
 		if err := l.putSet(ctx, set); err != nil {
 			return nil, err
 		}
 		out.Members, out.Count, out.changed = set.Digest, set.Count, true
 	}
-	out.nodes = inv.track(t.Name, hasENC, l.sets.member(out.Members))
+	out.nodes = k.merge(inv, changed.track(t.Name, hasENC, l.sets.member(out.Members)))
 	if out.Nodes != len(out.nodes) {
 		out.Nodes, out.changed = len(out.nodes), true
 	}
+	if c.halt != "" { // newcomers are left out for now
+		delete(l.tracks, t.Name)
+		return out, nil
+	}
 	l.tracks[t.Name] = &trackCache{inv: inv, members: out.Members, count: out.Nodes, environments: environments, nodes: out.nodes}
 	return out, nil
-}
-
-// trackCache is a track as it was found last, and what it was found by.
-type trackCache struct {
-	inv          *inventory
-	members      string
-	count        int
-	environments []string
-	nodes        []*node
 }
 
 // rollout finds out about one rollout: who is in its stages, and what the judge says.
