@@ -40,6 +40,10 @@ func buildDocument(w World, tracks []segments.Track, states []State) segments.Do
 				r.Stages = append(r.Stages, segments.Stage{Name: stage.Name, Set: stage.Set, Threshold: stage.Threshold})
 				use(stage.Set)
 			}
+			r.Caps = published(st.Caps)
+			for _, c := range r.Caps {
+				use(c.Set)
+			}
 		case st.Phase == Waiting:
 			// Named without a stage it admits nobody, and the edges say whether they have its code.
 		case st.Phase == BackedOut && len(st.Stages) > 0 && backedOut[spec.Track] < keptBackOuts:

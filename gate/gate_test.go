@@ -28,10 +28,11 @@ type site struct {
 	fra1 []string
 	verdict func(r *Rollout) analyzer.Verdict
 	events  []Event
+	kept    map[string][]string // nodes that are held, by source
 }
 
 func newSite(t testing.TB, n int) *site {
-	s := &site{t: t, tree: map[string]string{}}
+	s := &site{t: t, tree: map[string]string{}, kept: map[string][]string{}}
 	for i := range n {
 		s.nodes = append(s.nodes, fmt.Sprintf("n%d", i))
 	}
@@ -77,6 +78,10 @@ func (s *site) population(r *Rollout, i int) Population {
 	p := Population{Set: set}
 	for _, n := range names {
 		u := segments.Position(r.Spec.Salt, n)
+		if Capped(r.Caps, u, func(set string) bool { return s.in(set, n) }) != nil {
+			p.Capped++
+			continue
+		}
 		p.Positions = append(p.Positions, u)
 		if at, stage := s.admittedAt(r, n); !at.IsZero() && stage < i {
 			p.Earlier = append(p.Earlier, u)
@@ -88,9 +93,41 @@ func (s *site) population(r *Rollout, i int) Population {
 }
 
 func (s *site) admittedAt(r *Rollout, node string) (time.Time, int) {
-	return r.State.AdmittedAt(segments.Position(r.Spec.Salt, node), func(set string) bool {
-		return set == "c" && slices.Contains(s.canary, node) || set == "f" && slices.Contains(s.fra1, node)
-	})
+	return r.State.AdmittedAt(segments.Position(r.Spec.Salt, node), func(set string) bool { return s.in(set, node) })
+}
+
+func (s *site) in(set, node string) bool {
+	switch set {
+	case "c":
+		return slices.Contains(s.canary, node)
+	case "f":
+		return slices.Contains(s.fra1, node)
+	}
+	return slices.Contains(strings.Fields(strings.Trim(set, "[]")), node)
+}
+
+// wish says what is kept to every rollout, and who has to come back.
+func (s *site) wish(r *Rollout) {
+	var wishes []Wish
+	for source, nodes := range s.kept {
+		if w := (Wish{Source: source, Count: len(nodes)}); len(nodes) > 0 {
+			w.Set = setOf(nodes)
+			wishes = append(wishes, w)
+		}
+	}
+	slices.SortFunc(wishes, func(a, b Wish) int { return strings.Compare(a.Source, b.Source) })
+	r.Caps = Caps(&r.State, wishes, func(string) bool { return false }, s.w.Now)
+	state := r.State
+	state.Caps = r.Caps
+	standing := slices.DeleteFunc(slices.Clone(r.Caps), func(c Cap) bool { return !c.Standing() })
+	r.Back = Population{}
+	for _, n := range s.nodes {
+		u, in := segments.Position(r.Spec.Salt, n), func(set string) bool { return s.in(set, n) }
+		if at, _ := state.ReachedAt(u, in); !at.IsZero() && Capped(r.Caps, u, in) != nil && Capped(standing, u, in) == nil {
+			r.Back.Positions = append(r.Back.Positions, u)
+		}
+	}
+	slices.Sort(r.Back.Positions)
 }
 
 func (s *site) admitted(name string) []string {
@@ -112,6 +149,9 @@ func (s *site) healthy(r *Rollout) analyzer.Verdict {
 	v := analyzer.Verdict{Reason: "clean so far", Evidence: "d1", Checks: []analyzer.Check{{Name: "compile", Result: analyzer.Pass}, {Name: "new_failures", Result: analyzer.Pass}}}
 	v.Counts.Runs = 99
 	for _, n := range s.nodes {
+		if Capped(r.Caps, segments.Position(r.Spec.Salt, n), func(set string) bool { return s.in(set, n) }) != nil {
+			continue
+		}
 		at, _ := s.admittedAt(r, n)
 		if at.IsZero() {
 			v.Counts.Control++
@@ -149,6 +189,7 @@ func (s *site) look() Decision {
 	for i := range s.w.Rollouts {
 		r := &s.w.Rollouts[i]
 		r.Verdict = analyzer.Verdict{}
+		s.wish(r)
 		if r.State.Phase.Active() {
 			r.Verdict = s.verdict(r)
 		}

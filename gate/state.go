@@ -63,6 +63,9 @@ type State struct {
 	// Denied stages, until an approval; Approvals by stage, as they were first seen.
 	Denied    map[string]bool      `json:"denied,omitempty"`
 	Approvals map[string]DelaySeen `json:"approvals,omitempty"`
+	// Caps keep nodes from the change, or give them baseline, while the rest goes on; those that are over tell when their
+	// nodes came back.
+	Caps []Cap `json:"caps,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.
@@ -102,9 +105,30 @@ type DelaySeen struct {
 // Current is the index of the current stage, -1 before the first.
 func (s *State) Current() int { return len(s.Stages) - 1 }
 
-// AdmittedAt says when and by which stage a node was admitted; the zero time and -1 where it was not. in answers
-// whether the node is in the set with that digest.
+// AdmittedAt says when and by which stage a node was admitted; the zero time and -1 where it was not, or where a cap keeps
+// it. A node that came back from a cap was admitted then. in answers whether the node is in the set with that digest.
 func (s *State) AdmittedAt(position string, in func(set string) bool) (time.Time, int) {
+	at, stage := s.ReachedAt(position, in)
+	if at.IsZero() {
+		return at, stage
+	}
+	for i := range s.Caps {
+		c := &s.Caps[i]
+		if !c.Holds(position, in) {
+			continue
+		}
+		switch back := c.back(position); {
+		case back.IsZero():
+			return time.Time{}, -1
+		case back.After(at):
+			at = back
+		}
+	}
+	return at, stage
+}
+
+// ReachedAt is AdmittedAt without regard to caps: when a stage's threshold first passed the node.
+func (s *State) ReachedAt(position string, in func(set string) bool) (time.Time, int) {
 	for _, a := range s.Admissions {
 		if a.Threshold.Admits(position) && (a.Set == "" || in(a.Set)) {
 			return a.At, a.Stage

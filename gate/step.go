@@ -54,6 +54,7 @@ func Decide(w World) Decision {
 func clone(s State) State {
 	s.Stages, s.Admissions, s.Code = slices.Clone(s.Stages), slices.Clone(s.Admissions), maps.Clone(s.Code)
 	s.Denied, s.Approvals = maps.Clone(s.Denied), maps.Clone(s.Approvals)
+	s.Caps = slices.Clone(s.Caps)
 	return s
 }
 
@@ -72,6 +73,7 @@ type stepper struct {
 func (s *stepper) step() {
 	s.noteFlags()
 	s.noteLooks()
+	s.noteCaps()
 	if newer := s.supersededBy(); newer != "" {
 		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
 		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
@@ -88,7 +90,10 @@ func (s *stepper) step() {
 	case Running:
 		s.run()
 	case Settling:
-		if s.open(append([]Gate{s.stragglersGate(), s.holdGate()}, s.alwaysGates()...)...) {
+		switch {
+		case s.returning():
+			s.giveBack(s.rampGate())
+		case s.open(append([]Gate{s.stragglersGate(), s.holdGate(), s.capsGate()}, s.alwaysGates()...)...):
 			s.complete()
 		}
 	}
@@ -97,6 +102,10 @@ func (s *stepper) step() {
 // run grows the current stage, or leaves it.
 func (s *stepper) run() {
 	i := s.state.Current()
+	if s.returning() {
+		s.giveBack(s.windowGate(i), s.rampGate(), s.deadlineGate())
+		return
+	}
 	if s.state.Stages[i].Full.IsZero() {
 		gates := append(s.alwaysGates(), s.windowGate(i), s.holdGate(), s.rampGate(), s.deadlineGate())
 		if s.open(gates...) {
@@ -143,15 +152,25 @@ func (s *stepper) admit(i int, p Population) {
 	stage := s.r.Spec.Schedule.Stages[i]
 	target := s.target(stage, p)
 	if p.fresh(target) == 0 {
-		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: len(p.Positions), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
-		s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage)))
+		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
+		// The threshold is on record all the same: whoever comes back from a cap later was reached by it.
+		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
+		s.event(EventSkipped, i, "sluice", skipped(stage, p))
 		s.changed = true
 		return
 	}
-	st := StageState{Name: stage.Name, Set: p.Set, Count: len(p.Positions), Target: target, Threshold: segments.None, Since: s.w.Now}
+	st := StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: segments.None, Since: s.w.Now}
 	s.state.Stages = append(s.state.Stages, st)
 	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %d nodes of %s", stage.Name, p.fresh(target), len(p.Positions), segmentName(stage)))
 	s.raise(i, p, p.more(segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
+}
+
+func skipped(stage schedule.Stage, p Population) string {
+	text := fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage))
+	if p.Capped > 0 {
+		text += fmt.Sprintf("; %d are held, cut out or pinned", p.Capped)
+	}
+	return text
 }
 
 // grow admits further nodes of the current stage.

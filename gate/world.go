@@ -40,8 +40,22 @@ type Rollout struct {
 	Current, Next Population
 	// Snapshots are the segments that are resolved once, when the rollout begins; nil after that.
 	Snapshots map[string]SetRef
-	// Held names holds that match nodes which the next move would admit.
+	// Held are holds that stop the whole rollout: those that cannot be read, and those that leave nobody to go on with.
 	Held []Hold
+	// Caps are the state's, as people wish them now; Kept says whom they keep.
+	Caps []Cap
+	Kept []Kept
+	// Back are the nodes that lifted caps have to give back.
+	Back Population
+}
+
+// Kept is a hold, veto or pin of a person, and whom it keeps.
+type Kept struct {
+	Source string    `json:"source"` // kind/name
+	What   string    `json:"what"`   // owner, selector, comment
+	Nodes  int       `json:"nodes"`
+	Some   []string  `json:"some,omitempty"` // certnames, a few
+	Until  time.Time `json:"until,omitzero"`
 }
 
 // Population is who is in a stage's segment.
@@ -49,8 +63,13 @@ type Population struct {
 	Set       string   // digest, "" = everyone on the track
 	Positions []string // u of every member, sorted
 	Earlier   []string // of the members that earlier stages admitted, sorted
+	Count     int      // of the set
+	Capped    int      // members that a cap keeps, and that Positions leaves out
 	Err       string   // why it is not known
 }
+
+// size counts the members, those kept by caps included.
+func (p Population) size() int { return max(p.Count, len(p.Positions)+p.Capped) }
 
 // Hold is an expiring, owned, commented stop for nodes that match a selector.
 type Hold struct {
@@ -137,6 +156,8 @@ const (
 	EventBackedOut  = "backed_out"
 	EventSuperseded = "superseded"
 	EventSkipped    = "stage_skipped"
+	EventCaps       = "caps_changed"
+	EventReturned   = "nodes_returned"
 )
 
 // Decision is what follows from a World.

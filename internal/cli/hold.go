@@ -21,8 +21,9 @@ import (
 func (p *program) holdCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "hold", Short: "Keep rollouts from the nodes of a selector, for a while", Args: cobra.ArbitraryArgs,
-		Long: `A hold has a selector, an owner, a comment and an end. While it stands, a rollout that has yet to admit any node which
-the selector matches does not go on: the whole rollout waits, not only these nodes. Admitted nodes keep the change.`,
+		Long: `A hold has a selector, an owner, a comment and an end. While it stands, nodes that it matches go no further than they
+are: those that have the change keep it, the others do not get it. The rest of each rollout goes on, up to its end, and waits there. When the
+hold ends, its nodes come back as every gate allows. A hold that leaves nobody to go on with stops the whole rollout.`,
 		Example: `  sluice hold list`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -39,8 +40,7 @@ func (p *program) holdAddCommand() *cobra.Command {
 	var until, lasts string
 	c := p.writes(&cobra.Command{
 		Use: "add ID SELECTOR", Short: "Add a hold", Args: args(cobra.ExactArgs(2)),
-		Long: `add keeps every rollout where it is that has yet to admit any node which SELECTOR matches; {} matches every node.
-The reason is the hold's comment. Every hold has an end: --until or --for.`,
+		Long: `add keeps the nodes that SELECTOR matches where they are, in every rollout; {} matches every node. The reason is the hold's comment. Every hold has an end: --until or --for.`,
 		Example: `  sluice hold add fra1-network '{enc.datacenter="fra1"}' --for 6h --reason "switch upgrade"
   sluice hold add web-sale '{certname=~"web.*"}' --until 2026-11-30T08:00:00Z --reason "sale"`,
 	}, true, func(w *writing, args []string) error {
@@ -62,8 +62,9 @@ The reason is the hold's comment. Every hold has an end: --until or --for.`,
 		if err := w.putHold(h, version); err != nil {
 			return err
 		}
-		w.say("hold %s stands until %s (in %s): a rollout that has yet to admit a node of %s does not go on.", h.ID, utc(h.Until), age(h.Until.Sub(w.p.now())), h.Selector)
-		w.say("Nodes that are admitted already keep the change. To end it: sluice hold expire %s --reason ...", h.ID)
+		w.say("hold %s stands until %s (in %s): nodes of %s go no further; the rest of each rollout goes on.", h.ID, utc(h.Until), age(h.Until.Sub(w.p.now())), h.Selector)
+		w.say("Nodes that are admitted already keep the change. Whom it keeps, or that it matches nobody: sluice hold list")
+		w.say("To end it: sluice hold expire %s --reason ...", h.ID)
 		return nil
 	})
 	c.Flags().StringVar(&until, "until", "", "when it ends, such as 2026-01-31T08:00:00Z")
@@ -146,7 +147,7 @@ func (p *program) holdExpireCommand() *cobra.Command {
 		if err := w.putHold(h, w.snap.Versions[tree.HoldKey(id)]); err != nil {
 			return err
 		}
-		w.say("hold %s has ended: rollouts go on when every gate of theirs is open.", id)
+		w.say("hold %s has ended: its nodes come back when every gate of their rollout is open.", id)
 		return nil
 	})
 }
@@ -174,6 +175,8 @@ type holdView struct {
 	gate.Hold
 	State string   `json:"state"`
 	Stops []string `json:"stops,omitempty"` // rollouts whose gate it closed when the leader last looked
+	// Keeps is how many nodes it keeps from each rollout, the rest of which goes on; 0 where it matches none of them.
+	Keeps map[string]int `json:"keeps,omitempty"`
 }
 
 func (p *program) holdListCommand() *cobra.Command {
@@ -208,6 +211,14 @@ func holdsOf(snap *tree.Snapshot, now time.Time) []holdView {
 			if v.State != holdExpired && !r.State.Phase.Ended() && slices.ContainsFunc(r.Status.Gates, func(g gate.Gate) bool { return !g.Open && g.Source == tree.HoldKey(h.ID) }) {
 				v.Stops = append(v.Stops, r.Spec.Name)
 			}
+			for _, k := range r.Status.Kept {
+				if k.Source == gate.CapHold+"/"+h.ID && v.State == holdStands && !r.State.Phase.Ended() {
+					if v.Keeps == nil {
+						v.Keeps = map[string]int{}
+					}
+					v.Keeps[r.Spec.Name] = k.Nodes
+				}
+			}
 		}
 		out = append(out, v)
 	}
@@ -220,7 +231,7 @@ func renderHolds(w io.Writer, p painter, holds []holdView) {
 		fmt.Fprintln(w, "no hold: sluice hold add --help")
 		return
 	}
-	rows := [][]cell{texts("ID", "STATE", "SELECTOR", "UNTIL", "BY", "STOPS", "COMMENT")}
+	rows := [][]cell{texts("ID", "STATE", "SELECTOR", "UNTIL", "BY", "STOPS", "KEEPS", "COMMENT")}
 	for _, h := range holds {
 		until, stops, comment := "no end", "-", h.Comment
 		if !h.Until.IsZero() {
@@ -229,13 +240,23 @@ func renderHolds(w io.Writer, p painter, holds []holdView) {
 		if len(h.Stops) > 0 {
 			stops = strings.Join(h.Stops, ", ")
 		}
+		keeps := "-"
+		for i, name := range sortedKeys(h.Keeps) {
+			text := fmt.Sprintf("%s of %s", plural(h.Keeps[name], "node"), name)
+			if h.Keeps[name] == 0 {
+				text = "nobody of " + name
+			}
+			if keeps += ", " + text; i == 0 {
+				keeps = text
+			}
+		}
 		switch {
 		case h.State == holdUnreadable:
 			comment = "cannot be read, so it holds everything: " + h.Err
 		case h.Ended != "":
 			comment += " (ended " + h.Ended + ")"
 		}
-		rows = append(rows, texts(h.ID, h.State, orUnknown(safe(h.Selector)), until, orUnknown(safe(h.By)), safe(stops), shorten(safe(comment), 100)))
+		rows = append(rows, texts(h.ID, h.State, orUnknown(safe(h.Selector)), until, orUnknown(safe(h.By)), safe(stops), safe(keeps), shorten(safe(comment), 100)))
 	}
 	table(w, p, rows)
 }

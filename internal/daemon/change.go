@@ -376,6 +376,7 @@ func (c *change) flagChanges(ops *[]store.Op) {
 		}
 		c.audit(gate.Event{Kind: "flag", Rollout: name, Text: text, By: "consul-kv (unverified)", Index: -1}, "", "")
 	}
+	next.Asked = c.askedChanges(noted)
 	a, _ := json.Marshal(next)
 	b, _ := json.Marshal(c.snap.Stops)
 	if string(a) != string(b) {

@@ -25,7 +25,9 @@ type course struct {
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
-	cut      []bool // a run after the reference has come: the habit stands
+	caps     string          // capsKey of the state's that are taken over
+	chosen   []analyzer.Node // nodes without those that a cap keeps; nil where there is no cap
+	cut      []bool          // a run after the reference has come: the habit stands
 }
 
 // reference is when a node's past ends.
@@ -117,9 +119,11 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	}
 	stage := judged(state)
 	started := state.Stages[stage].Since
-	if c.admissions == len(state.Admissions) && c.started.Equal(started) && c.stage == stage {
+	caps := capsKey(state.Caps)
+	if c.admissions == len(state.Admissions) && c.started.Equal(started) && c.stage == stage && c.caps == caps {
 		return c
 	}
+	anew := c.caps != caps || c.admissions > len(state.Admissions)
 	controls := !c.started.Equal(started)
 	c.stage, c.started = stage, started
 	c.silence = spec.PolicyOf(stage).Silence
@@ -128,7 +132,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		i := int(place)
 		n := &c.nodes[i]
 		at, by := time.Time{}, -1
-		if n.Stage < 0 || c.admissions > len(state.Admissions) {
+		if n.Stage < 0 || anew {
 			at, by = state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 		} else {
 			at, by = n.AdmittedAt, n.Stage
@@ -160,7 +164,8 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	if controls {
 		c.stratify(spec.PolicyOf(stage).Strata)
 	}
-	c.admissions = len(state.Admissions)
+	c.admissions, c.caps = len(state.Admissions), caps
+	c.unchosen(state, r, member)
 	return c
 }
 

@@ -58,12 +58,16 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *cour
 		StageStarted: stage.Since, Bake: time.Duration(r.Spec.Schedule.Stages[i].Bake.Time), Sources: l.collector.sources(now), Now: now,
 		Nodes: course.nodes, Looks: r.State.Looks,
 	}
+	if c := course.chosen; c != nil {
+		e.Nodes = c
+	}
 	// No further back than any leader reads, so that the next one judges on the same bytes.
 	e.Runs = l.collector.ledger.troubled(r.State.Stages[0].Since.Add(-l.collector.lookBack()))
 	taint(e.Runs, rollouts, func(set, print string) bool {
 		_, known := l.sets.have[set]
 		return !known || member(l.sets, set, print)
 	})
+	taintKept(e.Runs, r.Spec.Candidate, r.Spec.Salt, &r.State, func(set, print string) bool { return member(l.sets, set, print) })
 	return e
 }
 
@@ -86,7 +90,7 @@ func taint(runs []analyzer.Run, rollouts []tree.Rollout, member func(set, print 
 				run.Tainted = true
 				break
 			}
-			at, _ := r.State.AdmittedAt(segments.Position(r.Spec.Salt, run.Certname), func(set string) bool { return member(set, segments.Fingerprint(run.Certname)) })
+			at, _ := r.State.ReachedAt(segments.Position(r.Spec.Salt, run.Certname), func(set string) bool { return member(set, segments.Fingerprint(run.Certname)) })
 			if !at.IsZero() && !run.Produced.Before(at) && run.Start.Before(r.State.Since.Add(time.Minute)) {
 				run.Tainted = true
 				break

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,4 +49,52 @@ func TestHolds(t *testing.T) {
 	}
 	l.hold("torn", "", l.now) // as sluice hold expire leaves it
 	l.until("ntp2", gate.Running)
+}
+
+// TestHoldOfSomeNodes: a hold on one datacenter keeps its nodes, and only them; the rest goes on as far as it can, and the
+// change is not everybody's before the hold has ended and its nodes have run it too.
+func TestHoldOfSomeNodes(t *testing.T) {
+	l := newLab(t, 12).lead()
+	end := l.now.Add(4 * time.Hour)
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	l.hold("fra1-network", `{facts.datacenter="fra1"}`, end)
+	kept := l.inFra1("n00") // n00 had it before, and keeps it
+	l.until("ntp", gate.Settling)
+	if !l.now.Before(end) {
+		t.Fatalf("the rest took until %s", l.now)
+	}
+	for range 3 {
+		l.tick()
+	}
+	for _, n := range l.nodes {
+		want := "production_2"
+		if slices.Contains(kept, n) {
+			want = "production_1"
+		}
+		l.on(want, n)
+	}
+	if why := l.closed("ntp"); !strings.Contains(why, "hold/fra1-network keeps 5 nodes") || !strings.Contains(why, "of anna on {facts.datacenter") {
+		t.Errorf("closed gates: %s", why)
+	}
+	l.failover()
+	l.until("ntp", gate.Completed)
+	if l.now.Before(end) {
+		t.Errorf("completed at %s, the hold ended at %s", l.now, end)
+	}
+	l.tick()
+	l.on("production_2", l.nodes...)
+	if got := l.kinds("ntp"); !strings.Contains(got, "caps_changed") || !strings.Contains(got, "nodes_returned") {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+// inFra1 lists the nodes of fra1, without one.
+func (l *lab) inFra1(but string) (out []string) {
+	for i, n := range l.nodes {
+		if i%2 == 0 && n != but {
+			out = append(out, n)
+		}
+	}
+	return out
 }

@@ -38,6 +38,7 @@ type leader struct {
 	rosters      map[string]*roster
 	tracks       map[string]*trackCache
 	resolutions  map[string]*resolution
+	keepers      map[string]*keeper
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
 	conflicts    int             // looks in a row that somebody else's write came between
@@ -49,7 +50,7 @@ type leader struct {
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
 		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{},
-		resolutions: map[string]*resolution{}, edges: map[string]heard{}}
+		resolutions: map[string]*resolution{}, keepers: map[string]*keeper{}, edges: map[string]heard{}}
 }
 
 // mostConflicts is how often in a row a look is taken again at once because of another one's write.
@@ -155,6 +156,10 @@ func (l *leader) weigh(ctx context.Context, c *change) (gate.World, map[string]*
 	maps.DeleteFunc(l.rosters, func(name string, _ *roster) bool {
 		r := c.snap.Rollout(name)
 		return r == nil || r.State.Phase.Ended()
+	})
+	maps.DeleteFunc(l.keepers, func(key string, k *keeper) bool {
+		name, _, _ := strings.Cut(key, "/")
+		return l.rosters[name] != k.roster
 	})
 	maps.DeleteFunc(l.resolutions, func(_ string, k *resolution) bool { return l.rosters[k.rollout] != k.roster })
 	if l.collector.nodes() != nil {
@@ -326,12 +331,27 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 			return out, err
 		}
 	}
+	if err := l.capSets(ctx, r.State.Caps, w); err != nil {
+		return out, err
+	}
 	if inv == nil {
-		out.Current.Err, out.Next.Err = "the inventory has not been read yet", "the inventory has not been read yet"
+		const unread = "the inventory has not been read yet"
+		out.Current.Err, out.Next.Err, out.Back.Err = unread, unread, unread
 		return out, nil
 	}
 	member := func(set, print string) bool { return l.sets.member(set)(print) }
 	f := l.roster(r.Spec.Name, r.Spec.Salt, t, inv)
+	if err := l.caps(ctx, c, r, f, member, &out); err != nil {
+		return out, err
+	}
+	if err := l.capSets(ctx, out.Caps, w); err != nil {
+		return out, err
+	}
+	// From here on the rollout is looked at as it will be with these caps.
+	capped := *r
+	capped.State.Caps = out.Caps
+	r = &capped
+	out.Back = f.back(&r.State, member)
 	i := r.State.Current()
 	if i >= 0 {
 		out.Current = f.in(r.State.Stages[i].Set, &r.State, i, member)
@@ -345,7 +365,6 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 			out.Next.Err = err.Error()
 		}
 	}
-	out.Held = l.held(c.snap.Holds, r, f, member, c.now)
 	if r.State.Phase.Active() {
 		course := l.collector.ledger.follow(&r.Spec, &r.State, f, l.collector.lookBack(), member)
 		e := l.evidence(r, c.snap.Rollouts, course, t.Baseline, c.now)
@@ -387,7 +406,9 @@ func (l *leader) next(ctx context.Context, r *tree.Rollout, f *roster, member fu
 		ref = gate.SetRef{Digest: set.Digest, Count: set.Count}
 	}
 	w.Sets[ref.Digest] = ref.Count
-	return f.in(ref.Digest, &r.State, i, member)
+	p := f.in(ref.Digest, &r.State, i, member)
+	p.Count = ref.Count
+	return p
 }
 
 // putSet writes a set before anything refers to it; it is named by its content, so writing it twice is harmless.
@@ -416,26 +437,6 @@ func (l *leader) ensureSet(ctx context.Context, digest string) error {
 	}
 	delete(l.sets.have, digest)
 	return l.putSet(ctx, set)
-}
-
-// held gives the unexpired holds that match any node which the rollout has not admitted yet.
-func (l *leader) held(holds []gate.Hold, r *tree.Rollout, f *roster, member func(set, print string) bool, now time.Time) []gate.Hold {
-	var out []gate.Hold
-	for _, h := range holds {
-		if !h.Until.IsZero() && now.After(h.Until) && h.Err == "" {
-			continue
-		}
-		match, err := matcher(h)
-		if err != nil {
-			h.Err = err.Error()
-			out = append(out, h)
-			continue
-		}
-		if f.unadmitted(&r.State, member, match) {
-			out = append(out, h)
-		}
-	}
-	return out
 }
 
 // readFlags reads people's flags and adds the stops that any edge remembers: a restored store must not end one.

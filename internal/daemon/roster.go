@@ -44,6 +44,8 @@ func (r *byPosition) Swap(a, b int) {
 // population is the members of a stage's set, and what was worked out about them.
 type population struct {
 	positions  []string // sorted
+	capped     int      // members that are not among them, because a cap keeps them
+	caps       string   // capsKey of what this was made of
 	admissions int      // of the state, when earlier was made
 	before     int
 	earlier    []string
@@ -52,16 +54,9 @@ type population struct {
 // in gives who is in a set, everyone for "". A stage that began has its set; one that comes next is resolved now, by in.
 func (r *roster) in(set string, state *gate.State, before int, member func(set, print string) bool) gate.Population {
 	p := r.populations[set]
-	if p == nil {
-		p = &population{admissions: -1}
-		if set == "" {
-			p.positions = r.positions
-		}
-		for k, i := range r.order {
-			if set != "" && member(set, segments.Fingerprint(r.nodes[i].certname)) {
-				p.positions = append(p.positions, r.positions[k])
-			}
-		}
+	if caps := capsKey(state.Caps); p == nil || p.caps != caps {
+		p = r.population(set, state.Caps, member)
+		p.caps = caps
 		r.populations[set] = p
 	}
 	if p.admissions != len(state.Admissions) || p.before != before {
@@ -82,21 +77,28 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 			}
 		}
 	}
-	return gate.Population{Set: set, Positions: p.positions, Earlier: p.earlier}
+	return gate.Population{Set: set, Positions: p.positions, Earlier: p.earlier, Capped: p.capped}
 }
 
-// unadmitted says whether a rollout has yet to admit any node that matches.
-func (r *roster) unadmitted(state *gate.State, member func(set, print string) bool, match func(*node) bool) bool {
+// population gives the members of a set, without those that a cap keeps.
+func (r *roster) population(set string, caps []gate.Cap, member func(set, print string) bool) *population {
+	p := &population{admissions: -1}
+	if set == "" && len(caps) == 0 {
+		p.positions = r.positions
+		return p
+	}
 	for k, i := range r.order {
-		n := r.nodes[i]
-		if !match(n) {
-			continue
-		}
-		if at, _ := state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.certname)) }); at.IsZero() {
-			return true
+		print := segments.Fingerprint(r.nodes[i].certname)
+		in := func(set string) bool { return member(set, print) }
+		switch {
+		case set != "" && !in(set):
+		case gate.Capped(caps, r.positions[k], in) != nil:
+			p.capped++
+		default:
+			p.positions = append(p.positions, r.positions[k])
 		}
 	}
-	return false
+	return p
 }
 
 // roster gives a rollout's nodes, as they were at the last look where nothing has changed.

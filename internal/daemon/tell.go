@@ -33,7 +33,7 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 			continue
 		}
 		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: d.Gates[name], Verdict: r.Verdict,
-			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Planned: planned(r)}
+			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Kept: r.Kept, Planned: planned(r)}
 		if s.Verdict.Evidence == unwritten {
 			s.Verdict.Evidence = ""
 		}

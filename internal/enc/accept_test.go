@@ -393,6 +393,43 @@ func TestLiftedCapIsAMoveForward(t *testing.T) {
 	}
 }
 
+// A cap whose set grows keeps more nodes and gives none: it costs no allowance. One that lost a member gives that one.
+func TestGrownCapLiftsNobody(t *testing.T) {
+	e := newEdge(t)
+	e.limit = Limit{Nodes: 300}
+	names := func(from, to int) (out []string) {
+		for i := from; i < to; i++ {
+			out = append(out, fmt.Sprintf("n%d", i))
+		}
+		return out
+	}
+	small, large, other := segments.NewSet(names(0, 400)), segments.NewSet(names(0, 500)), segments.NewSet(names(100, 500))
+	for _, s := range []segments.Set{small, large, other} {
+		e.sets[s.Digest] = s
+	}
+	with := func(generation uint64, s segments.Set) segments.Document {
+		d := published(generation, segments.Stage{Name: "everyone", Threshold: segments.All})
+		d.Rollouts[0].Caps = []segments.Cap{{ID: "hold/fra1", Set: s.Digest, Limit: segments.None}}
+		d.Sets = map[string]int{s.Digest: s.Count}
+		return d
+	}
+	e.publish(with(1, small))
+	if n := e.on(); n != 600 {
+		t.Fatalf("%d have it under the cap, want 600", n)
+	}
+	saved := 300.0 // an hour's worth: what a connected edge keeps
+	e.publish(with(2, large))
+	if n := e.on(); n != 500 || e.state.Saved < saved {
+		t.Errorf("%d have it under the larger cap, %g of %g nodes saved", n, e.state.Saved, saved)
+	}
+	e.now = e.now.Add(time.Second)
+	e.state.Saved = 0
+	e.publish(with(3, other))
+	if n := e.on(); n > 501 {
+		t.Errorf("%d have it: a smaller set gave the change past the speed limit", n)
+	}
+}
+
 // Against any sequence of documents, flags and clock jumps: within a step no more nodes go forward than
 // the allowance, and a node backed out stays back.
 func TestAcceptKeepsItsInvariants(t *testing.T) {

@@ -227,7 +227,11 @@ func (a *advancer) rollout(r segments.Rollout) (segments.Rollout, error) {
 		stages = append(stages, next)
 	}
 	r.Stages = stages
-	r.Caps = a.caps(r.Name, was, r, nodes)
+	caps, err := a.caps(r.Name, was, r, nodes)
+	if err != nil {
+		return r, err
+	}
+	r.Caps = caps
 	return r, nil
 }
 
@@ -294,15 +298,25 @@ func (a *advancer) added(old, new string, nodes int) (int, error) {
 	return segments.Added(oldData, newData), nil
 }
 
-// caps takes new and lower caps at once; a cap that is lifted is a move forward of the nodes below it.
-func (a *advancer) caps(rollout string, was, now segments.Rollout, nodes int) []segments.Cap {
+// caps takes new and lower caps at once; a cap that is lifted is a move forward of the nodes below it. One whose set only
+// grew has lifted nobody.
+func (a *advancer) caps(rollout string, was, now segments.Rollout, nodes int) ([]segments.Cap, error) {
 	caps := slices.Clone(now.Caps)
 	reach := segments.None
 	for _, s := range now.Stages {
 		reach = segments.Higher(reach, s.Threshold)
 	}
 	for _, old := range was.Caps {
-		i := slices.IndexFunc(caps, func(c segments.Cap) bool { return c.ID == old.ID && c.Set == old.Set })
+		i := slices.IndexFunc(caps, func(c segments.Cap) bool { return c.ID == old.ID })
+		if i >= 0 && caps[i].Set != old.Set {
+			freed, err := a.added(caps[i].Set, old.Set, nodes)
+			if err != nil {
+				return nil, err
+			}
+			if freed > 0 {
+				i = -1
+			}
+		}
 		want := reach
 		if i >= 0 {
 			want = segments.Lower(reach, caps[i].Limit)
@@ -318,7 +332,7 @@ func (a *advancer) caps(rollout string, was, now segments.Rollout, nodes int) []
 			caps = append(caps, segments.Cap{ID: old.ID, Set: old.Set, Limit: limit})
 		}
 	}
-	return caps
+	return caps, nil
 }
 
 // pins: to baseline at once; one to candidate that is new, or one to baseline that is gone, is one node forward.

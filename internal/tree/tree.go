@@ -103,6 +103,8 @@ type Status struct {
 	// StillToRun counts nodes that are admitted and have not run the change: they get it on their next run even
 	// while the rollout is paused.
 	StillToRun int `json:"still_to_run"`
+	// Kept says whom holds, pins and vetoes keep from the rollout while the rest goes on.
+	Kept []gate.Kept `json:"kept,omitempty"`
 	// Planned is how many nodes each stage of the schedule admits in total, -1 where that is not known yet.
 	Planned []int `json:"planned,omitempty"`
 }
@@ -110,7 +112,8 @@ type Status struct {
 // Stops is what the leader remembers of people's flags.
 type Stops struct {
 	Latched flags.Latched     `json:"latched"`
-	Seen    map[string]string `json:"seen,omitempty"` // flags as they were at the last look, for the audit
+	Seen    map[string]string `json:"seen,omitempty"`  // flags as they were at the last look, for the audit
+	Asked   map[string]string `json:"asked,omitempty"` // the same of holds, pins and vetoes, in words, by key
 }
 
 // Trouble is why the leader cannot finish a look: nothing goes forward while it stands. Empty when all is well.

@@ -1,0 +1,160 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// TestCaps: what a wish makes of the caps that were there.
+func TestCaps(t *testing.T) {
+	hold := func(set string, n int) Wish { return Wish{Source: "hold/a", Set: set, Count: n} }
+	standing := Cap{ID: "hold/a", Set: "s1", Count: 1, Since: t0}
+	gone := standing
+	gone.Lifted = t0.Add(time.Hour)
+	cut := Cap{ID: "veto/x", Set: "s1", Count: 1, Since: t0}
+	for name, c := range map[string]struct {
+		phase  Phase
+		prev   []Cap
+		wishes []Wish
+		lift   string
+		want   string
+	}{
+		"new":                           {Running, nil, []Wish{hold("s1", 1)}, "", "hold/a=s1"},
+		"matches nobody":                {Running, nil, []Wish{{Source: "hold/a"}}, "", ""},
+		"stands":                        {Running, []Cap{standing}, []Wish{hold("s1", 1)}, "", "hold/a=s1"},
+		"grows":                         {Running, []Cap{standing}, []Wish{hold("s2", 2)}, "", "hold/a=s2"},
+		"cannot be read any more":       {Running, []Cap{standing}, []Wish{{Source: "hold/a", Unknown: true}}, "", "hold/a=s1"},
+		"ended":                         {Running, []Cap{standing}, nil, "", "hold/a=s1 lifted"},
+		"ended before anybody had it":   {Waiting, []Cap{standing}, nil, "", ""},
+		"stands again":                  {Running, []Cap{gone}, []Wish{hold("s2", 2)}, "", "hold/a=s1 lifted, hold/a#2=s2"},
+		"a veto's key is gone":          {Running, []Cap{cut}, nil, "", "veto/x=s1"},
+		"... while waiting":             {Waiting, []Cap{cut}, nil, "", "veto/x=s1"},
+		"a veto is taken back":          {Running, []Cap{cut}, nil, "veto/x", "veto/x=s1 lifted"},
+		"taken back, and its key there": {Running, []Cap{cut}, []Wish{{Source: "veto/x", Set: "s1", Count: 1}}, "veto/x", "veto/x=s1 lifted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Caps(&State{Phase: c.phase, Caps: c.prev}, c.wishes, func(s string) bool { return s == c.lift }, t0.Add(2*time.Hour))
+			var words []string
+			for i := range got {
+				w := got[i].ID + "=" + got[i].Set
+				if !got[i].Standing() {
+					w += " lifted"
+				}
+				words = append(words, w)
+			}
+			if s := strings.Join(words, ", "); s != c.want || got == nil {
+				t.Errorf("%q, want %q", s, c.want)
+			}
+		})
+	}
+}
+
+// hold caps the nodes of a site that had not been admitted, as the leader does.
+func (s *site) hold(source string, nodes []string) {
+	r := &s.w.Rollouts[0]
+	s.kept[source] = nil
+	for _, n := range nodes {
+		if at, _ := s.admittedAt(r, n); at.IsZero() {
+			s.kept[source] = append(s.kept[source], n)
+		}
+	}
+}
+
+// TestHeldNodesStayAndTheRestGoesOn: the stage of the held nodes is passed over, the others complete the stages, and nothing is
+// completed before the hold has ended; then the nodes come back in steps of what may be in flight.
+func TestHeldNodesStayAndTheRestGoesOn(t *testing.T) {
+	s := newSite(t, 40)
+	for i := range s.w.Rollouts[0].Spec.Schedule.Stages {
+		s.w.Rollouts[0].Spec.Schedule.Stages[i].Ramp.InFlight.Nodes = 4
+	}
+	s.run(3 * time.Minute)
+	s.hold("hold/fra1", s.fra1)
+	s.run(4 * time.Hour)
+	if st := s.state("ntp"); st.Phase != Settling || len(s.admitted("ntp")) != 21 { // the canary is of fra1, and had it
+		t.Fatalf("%s, %d admitted", st.Phase, len(s.admitted("ntp")))
+	}
+	if got := closedGates(s.look(), "ntp"); got != "hold" {
+		t.Errorf("closed gates %q", got)
+	}
+	delete(s.kept, "hold/fra1")
+	s.tree["ntp/pause"] = "true"
+	s.run(time.Hour)
+	if n := len(s.admitted("ntp")); n != 21 {
+		t.Errorf("%d admitted: the end of a hold does not end a pause", n)
+	}
+	s.tree["ntp/pause"] = "false"
+	for last := 21; s.state("ntp").Phase == Settling; s.w.Now = s.w.Now.Add(time.Minute) {
+		s.look()
+		if n := len(s.admitted("ntp")); n > last+4 {
+			t.Fatalf("%d came back at once", n-last)
+		} else {
+			last = max(n, last)
+		}
+		if s.w.Now.After(t0.Add(48 * time.Hour)) {
+			t.Fatalf("stuck at %d: %s", last, closedGates(s.look(), "ntp"))
+		}
+	}
+	if s.state("ntp").Phase != Completed {
+		t.Errorf("%s", s.state("ntp").Phase)
+	}
+}
+
+// Against any holds that come and go, at any moment: nobody is admitted who is held, a node that has the change keeps it, and
+// the document says the same as the state.
+func TestCapsKeepTheirNodes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newSite(t, 24)
+		for i := range s.w.Rollouts[0].Spec.Schedule.Stages {
+			s.w.Rollouts[0].Spec.Schedule.Stages[i].Ramp.InFlight.Nodes = 5
+		}
+		for range rapid.IntRange(10, 60).Draw(rt, "looks") {
+			s.w.Now = s.w.Now.Add(time.Duration(rapid.IntRange(1, 20).Draw(rt, "minutes")) * time.Minute)
+			switch source := rapid.SampledFrom([]string{"hold/a", "hold/b"}).Draw(rt, "which"); rapid.IntRange(0, 5).Draw(rt, "what") {
+			case 0:
+				from := rapid.IntRange(0, 23).Draw(rt, "from")
+				s.hold(source, s.nodes[from:rapid.IntRange(from, 24).Draw(rt, "to")])
+			case 1:
+				delete(s.kept, source)
+			}
+			before := s.admitted("ntp")
+			s.look()
+			after := s.admitted("ntp")
+			for _, kept := range s.kept {
+				for _, n := range kept {
+					if slices.Contains(after, n) {
+						rt.Fatalf("%s is held and admitted", n)
+					}
+				}
+			}
+			r := &s.w.Rollouts[0]
+			if !r.State.Phase.Active() {
+				break
+			}
+			for _, n := range s.nodes {
+				if slices.Contains(before, n) && !slices.Contains(after, n) {
+					rt.Fatalf("a hold took the change from %s", n)
+				}
+				d, err := segments.Decide(&s.w.Document, segments.Stops{}, "production", n, func(set, print string) (bool, error) {
+					i := slices.IndexFunc(s.nodes, func(n string) bool { return segments.Fingerprint(n) == print })
+					return s.in(set, s.nodes[i]), nil
+				})
+				if err != nil {
+					rt.Fatal(err)
+				}
+				if has := d.Environment == "production_b"; has != slices.Contains(after, n) {
+					rt.Fatalf("the document gives %s %s, by the state it is admitted: %t (%+v)", n, d.Environment, !has, d.Rollouts)
+				}
+			}
+		}
+	})
+}
+
+// setOf names the set of some nodes, for sites.
+func setOf(nodes []string) string { return fmt.Sprint(nodes) }

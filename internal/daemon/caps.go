@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// someNames is how many certnames a cap's sentence gives.
+const someNames = 5
+
+// caps finds out whom people keep from a rollout, or cut out of it, and puts that into out: the caps as they are from now on,
+// and the holds that stop the whole of it.
+func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster, member func(set, print string) bool, out *gate.Rollout) error {
+	var wishes []gate.Wish
+	for _, h := range c.snap.Holds {
+		if !h.Until.IsZero() && !c.now.Before(h.Until) && h.Err == "" {
+			continue
+		}
+		source := gate.CapHold + "/" + h.ID
+		match, err := matcher(h)
+		if err != nil {
+			h.Err = err.Error()
+			out.Held = append(out.Held, h)
+			wishes = append(wishes, gate.Wish{Source: source, Unknown: true})
+			continue
+		}
+		k := l.keeps(r, f, member, source, h.Selector, match)
+		if k.all {
+			out.Held = append(out.Held, h)
+			continue
+		}
+		wish, err := l.publishKept(ctx, source, k)
+		if err != nil {
+			return err
+		}
+		wishes = append(wishes, wish)
+		out.Kept = append(out.Kept, gate.Kept{Source: source, What: ownedBy(h.By, h.Selector, h.Comment), Nodes: k.nodes, Some: k.some, Until: h.Until})
+	}
+	out.Caps = gate.Caps(&r.State, wishes, func(string) bool { return false }, c.now)
+	return nil
+}
+
+func ownedBy(by, selector, comment string) string {
+	if by == "" {
+		by = "nobody named"
+	}
+	return strings.TrimSuffix(fmt.Sprintf("of %s on %s: %s", by, selector, comment), ": ")
+}
+
+// keeper is whom a selector keeps from a rollout, as it was worked out last.
+type keeper struct {
+	roster   *roster
+	inv      *inventory
+	selector string
+	steps    int    // of the state's admissions
+	caps     string // capsKey
+
+	set   segments.Set
+	fresh bool // set is not published yet
+	nodes int
+	some  []string
+	all   bool // nobody who is yet to come is left, so there is nothing to go on with
+}
+
+// keeps gives the nodes that a hold keeps: those that match and have not been admitted, and those that it kept before. Whoever
+// has the change keeps it.
+func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string) bool, source, selector string, match func(*node) bool) *keeper {
+	key, steps, caps := r.Spec.Name+"/"+source, len(r.State.Admissions), capsKey(r.State.Caps)
+	if k := l.keepers[key]; k != nil && k.roster == f && k.inv == f.inv && k.selector == selector && k.steps == steps && k.caps == caps {
+		return k
+	}
+	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps}
+	own := ""
+	for i := range r.State.Caps {
+		if c := &r.State.Caps[i]; r.State.Phase.Active() && c.Standing() && c.Source() == source {
+			own = c.Set
+		}
+	}
+	var fresh []string
+	rest := false
+	for at, i := range f.order {
+		n := f.nodes[i]
+		print := ""
+		in := func(set string) bool {
+			if print == "" {
+				print = n.fingerprint()
+			}
+			return member(set, print)
+		}
+		kept := own != "" && in(own)
+		yet := kept
+		if !kept {
+			admitted, _ := r.State.AdmittedAt(f.positions[at], in)
+			yet = admitted.IsZero()
+		}
+		switch {
+		case !yet:
+		case kept || match(n):
+			if !kept {
+				fresh = append(fresh, n.certname)
+			}
+			if k.nodes++; len(k.some) < someNames {
+				k.some = append(k.some, n.certname)
+			}
+		case gate.Capped(r.State.Caps, f.positions[at], in) == nil:
+			rest = true
+		}
+	}
+	k.all = !rest && own == "" && k.nodes > 0
+	k.set = l.sets.have[own] // the zero value, an empty set, for none
+	if len(fresh) > 0 {
+		k.set, k.fresh = segments.Grow(k.set.Data, fresh), true
+	}
+	l.keepers[key] = k
+	return k
+}
+
+// publishKept publishes the set of a cap, so that a document can name it.
+func (l *leader) publishKept(ctx context.Context, source string, k *keeper) (gate.Wish, error) {
+	if k.set.Count == 0 {
+		return gate.Wish{Source: source}, nil
+	}
+	if k.fresh {
+		if err := l.putSet(ctx, k.set); err != nil {
+			return gate.Wish{}, err
+		}
+	}
+	return gate.Wish{Source: source, Set: k.set.Digest, Count: k.set.Count}, nil
+}
+
+// capsKey stands for everything about caps that tells who is kept by them.
+func capsKey(caps []gate.Cap) string {
+	var b strings.Builder
+	for i := range caps {
+		c := &caps[i]
+		fmt.Fprintf(&b, "%s %s%s %d\n", c.ID, c.Set, c.Position, len(c.Steps))
+	}
+	return b.String()
+}
+
+// back gives the nodes that lifted caps have to give back: those whose stage was reached, and that nothing else keeps.
+func (r *roster) back(state *gate.State, member func(set, print string) bool) gate.Population {
+	var p gate.Population
+	var standing []gate.Cap
+	lifted := false
+	for _, c := range state.Caps {
+		if c.Standing() {
+			standing = append(standing, c)
+		} else {
+			lifted = lifted || !c.Over()
+		}
+	}
+	if !lifted {
+		return p
+	}
+	for k, i := range r.order {
+		in := func(set string) bool { return member(set, r.nodes[i].fingerprint()) }
+		if gate.Capped(state.Caps, r.positions[k], in) == nil || gate.Capped(standing, r.positions[k], in) != nil {
+			continue
+		}
+		if at, _ := state.ReachedAt(r.positions[k], in); !at.IsZero() {
+			p.Positions = append(p.Positions, r.positions[k])
+		}
+	}
+	return p
+}
+
+// capSets reads the sets of a rollout's caps.
+func (l *leader) capSets(ctx context.Context, caps []gate.Cap, w *gate.World) error {
+	for i := range caps {
+		c := &caps[i]
+		if c.Set == "" {
+			continue
+		}
+		set, err := l.sets.get(ctx, c.Set, c.Count)
+		if err != nil {
+			return err
+		}
+		w.Sets[c.Set] = set.Count
+	}
+	return nil
+}
+
+// unchosen leaves out the nodes that a cap keeps: they are no canaries, and no controls, because a person chose them.
+func (c *course) unchosen(state *gate.State, r *roster, member func(set, print string) bool) {
+	c.chosen = nil
+	if len(state.Caps) == 0 {
+		return
+	}
+	out := make([]bool, len(c.nodes))
+	for k, i := range r.order {
+		in := func(set string) bool { return member(set, segments.Fingerprint(c.nodes[i].Certname)) }
+		out[i] = gate.Capped(state.Caps, r.positions[k], in) != nil
+	}
+	c.chosen = c.nodes[:0:0]
+	for i, gone := range out {
+		if !gone {
+			c.chosen = append(c.chosen, c.nodes[i])
+		}
+	}
+}
+
+// taintKept marks the failed runs that nodes made with the change before a cap took it from them: they count neither for the
+// change nor, as runs of others, to excuse what fails under it.
+func taintKept(runs []analyzer.Run, candidate, salt string, state *gate.State, member func(set, print string) bool) {
+	if len(state.Caps) == 0 {
+		return
+	}
+	for k := range runs {
+		r := &runs[k]
+		if !failed(*r) || r.Tainted {
+			continue
+		}
+		position := segments.Position(salt, r.Certname)
+		in := func(set string) bool { return member(set, segments.Fingerprint(r.Certname)) }
+		for i := range state.Caps {
+			c := &state.Caps[i]
+			if !c.Holds(position, in) {
+				continue
+			}
+			reached, _ := state.ReachedAt(position, in)
+			under := candidate != "" && r.Environment == candidate
+			since := !reached.IsZero() && !r.Produced.Before(reached) || c.Kind() == gate.CapAhead && !r.Produced.Before(c.Since)
+			admitted, _ := state.AdmittedAt(position, in)
+			if (under || candidate == "" && since) && (admitted.IsZero() || r.Produced.Before(admitted)) {
+				r.Tainted = true
+			}
+		}
+	}
+}
