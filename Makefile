@@ -13,7 +13,7 @@ SIZES ?= 1000,10000,100000,1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz stats stats-doc clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz stats stats-rollouts stats-doc clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 stats: ## the tables of docs/statistics.md; RUNS=10000 (a minute)
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000)
+
+stats-rollouts: ## whole rollouts through the judge: the tables of docs/judge.md; RUNS=400 NODES=2000 (ten minutes of a core)
+	@go run ./tools/rolloutbench --runs $(or $(RUNS),400) --nodes $(or $(NODES),2000)
 
 stats-doc: ## the same, written into docs/statistics.md
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000) --write docs/statistics.md

@@ -66,6 +66,7 @@ var layers = []struct {
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
 	{"tools/statsbench/internal/kayenta", nil},
+	{"tools/rolloutbench", []string{"analyzer", "analyzer/stats"}},
 	{"tools/statsbench", []string{"analyzer/stats", "tools/statsbench/internal/kayenta"}},
 	{"internal/e2e/benchconsul", []string{"internal/store/...", "internal/enc/edge", "segments"}}, // measure; linked into no program
 	{"internal/e2e/benchpuppetdb", []string{"internal/e2e/stack", "internal/fleetsim", "puppetdb"}},

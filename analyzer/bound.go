@@ -107,12 +107,9 @@ func (c *cohorts) compared() (ok bool, why string) {
 // leastControls is how many controls a stage needs to be judged by its bounds.
 const leastControls = 50
 
-// manyExposed is how many exposed nodes a stage needs before counts say more than each single failure.
+// manyExposed is how many exposed nodes it takes before counts say more than each single failure.
 const manyExposed = 100
 
-// byCounts: the stage is large enough, and has the controls, to weigh failures against those that happen anyway. In a
-// smaller one each failure counts by itself.
-func (c *cohorts) byCounts() bool {
-	ok, _ := c.compared()
-	return ok && c.tally.stage.exposed >= manyExposed
-}
+// byCounts: enough nodes have run the change to weigh failures against those that happen anyway. Among fewer each failure
+// counts by itself.
+func (c *cohorts) byCounts() bool { return c.tally.whole.exposed >= manyExposed }

@@ -16,6 +16,9 @@ const firstRuns = 2
 type answer struct {
 	nodes, events     int // admitted, of all stages
 	controls, without int // controls, and those of them with an event at the start of the stage
+	// of are the nodes that this stage admitted, after those with an event in the first runs since, before in as long a time
+	// before.
+	of, after, before int
 }
 
 // certify says for every check what a certified pass still lacks (facts: 2.7). Evidence of all stages counts: the upper limit
@@ -71,7 +74,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 	if s.Admitted && !s.Exposed && !s.Silent && len(h.after) == 0 {
 		return // has not answered yet
 	}
-	var had, before [eventChecks]bool
+	var had, before, lately [eventChecks]bool
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			o := &runs[i]
@@ -83,6 +86,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 			case o.Tainted || !o.Outcome.Failure() || at.Before(reference.Add(-c.policy.lookBack())) || at.After(until):
 			case at.Before(reference):
 				before[check] = true // it fails anyway
+				lately[check] = lately[check] || !at.Before(reference.Add(-span))
 			default:
 				had[check] = true
 			}
@@ -91,6 +95,11 @@ func (t *tally) answered(c *cohorts, h *history) {
 	had[silenceEvents] = s.Silent
 	for check := range had {
 		a := &t.answers[check]
+		if s.Admitted && h.Stage == c.evidence.StageIndex {
+			a.of++
+			a.after += oneIf(had[check])
+			a.before += oneIf(lately[check])
+		}
 		switch {
 		case before[check]:
 		case s.Admitted:
@@ -101,4 +110,22 @@ func (t *tally) answered(c *cohorts, h *history) {
 			a.without += oneIf(had[check])
 		}
 	}
+}
+
+// worseThanBefore holds a stage that has nobody to compare with, if more of its nodes fail than in as long a time before they
+// had the change, by what is to be ruled out. The time of day can do that too, so it is no reason to take the change back.
+func (c *cohorts) worseThanBefore(of class) string {
+	if ok, _ := c.compared(); ok || !c.byCounts() {
+		return ""
+	}
+	check := failureEvents
+	if of == compileClass {
+		check = compileEvents
+	}
+	a := c.tally.answers[check]
+	delta, _ := c.policy.Checks.event(check).ruleOut(len(c.evidence.Nodes))
+	if share(a.after-a.before, a.of) <= delta {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d of %d nodes of this stage in their first runs with the change, %d in as long a time before it, and no control is left to compare with", eventNames[check], a.after, a.of, a.before)
 }

@@ -78,8 +78,8 @@ func (c *cohorts) lacks(n Counts) []string {
 	return append(out, c.staleness()...)
 }
 
-// quiet says whether too many admitted nodes are silent for a pass: any of few, of many more than the controls by what is to
-// be ruled out.
+// quiet says whether too many admitted nodes are silent for a pass: any of few; of many, by what is to be ruled out more than
+// of the controls.
 func (c *cohorts) quiet(n Counts) bool {
 	if n.Silent == 0 || !c.byCounts() {
 		return n.Silent > 0

@@ -44,6 +44,9 @@ func (c *cohorts) failureCheck(of class, all []incident, s stop, n Counts, blame
 	}
 	check = check.events()
 	hold := c.hold(all, of, s)
+	if why := c.worseThanBefore(of); why != "" {
+		hold = append(hold, why)
+	}
 	switch {
 	case s.reached && s.classes[of]:
 		check.Result, check.Reason = Fail, s.sentence(blame, n.Control)

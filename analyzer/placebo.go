@@ -7,16 +7,13 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer/stats"
 )
 
-// placeboAlpha is the level of the placebo, for both kinds of failure together.
-const placeboAlpha = .01
-
-// placebo judges the day before the stage as if the nodes had had the change then. A judge that would have fired has
-// cohorts that differ already, so nothing it says about the change means anything.
+// placebo judges the day before the stage, at the same level, as if the nodes had had the change then. A judge that would
+// have fired has cohorts that differ already, so nothing it says about the change means anything.
 func (c *cohorts) placebo() string {
 	from := c.evidence.StageStarted
 	back := from.Add(-c.policy.lookBack())
 	for _, of := range []class{compileClass, resourceClass} {
-		test, err := stats.NewECS(placeboAlpha / 2)
+		test, err := stats.NewECS(float64(c.policy.Alpha*budgetShares[failureEvents]) * stageShare(c.evidence.StageIndex))
 		if err != nil {
 			return err.Error()
 		}
