@@ -181,6 +181,22 @@ func Added(prev, next []byte) int {
 	return n
 }
 
+// Common makes the set of the members that both have; both are a set's bytes.
+func Common(a, b []byte) Set {
+	var out []byte
+	for len(a) >= LineWidth && len(b) >= LineWidth {
+		switch x, y := string(a[:Digits]), string(b[:Digits]); {
+		case x == y:
+			out, a, b = append(out, a[:LineWidth]...), a[LineWidth:], b[LineWidth:]
+		case x < y:
+			a = a[LineWidth:]
+		default:
+			b = b[LineWidth:]
+		}
+	}
+	return Set{Digest: DigestOf(out), Count: len(out) / LineWidth, Data: out}
+}
+
 // Grow makes the set of everything that is in data (a set's bytes) and of the given certnames. Sets grow and
 // never shrink by themselves.
 func Grow(data []byte, certnames []string) Set {

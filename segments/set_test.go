@@ -82,3 +82,15 @@ func TestGrow(t *testing.T) {
 		}
 	})
 }
+
+func TestCommon(t *testing.T) {
+	a, b := NewSet([]string{"n1", "n2", "n3", "n5"}), NewSet([]string{"n2", "n4", "n5"})
+	for _, c := range []struct{ a, b, want Set }{
+		{a, b, NewSet([]string{"n2", "n5"})}, {b, a, NewSet([]string{"n2", "n5"})}, {a, a, a}, {a, NewSet(nil), NewSet(nil)}, {NewSet(nil), a, NewSet(nil)},
+	} {
+		got := Common(c.a.Data, c.b.Data)
+		if got.Digest != c.want.Digest || got.Count != c.want.Count || CheckSet(got.Digest, got.Count, got.Data) != nil {
+			t.Errorf("%+v, want %+v", got, c.want)
+		}
+	}
+}

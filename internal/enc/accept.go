@@ -31,7 +31,7 @@ func (s State) Unvetoed(rollout string) uint64 {
 	return 0
 }
 
-// Peak is the largest number of nodes that a document gave a track within a day.
+// Peak is the largest number of nodes that a document gave a track within a day, or half of the one before.
 type Peak struct {
 	Nodes int       `json:"nodes"`
 	At    time.Time `json:"at"`
@@ -51,10 +51,12 @@ type Input struct {
 // Outcome is the edge's next state, and what a person should know about it.
 type Outcome struct {
 	State    State
-	Accepted bool     // a newer document was accepted just now
-	Refused  string   // why the rendered manifest is not in force, "" when it is
-	Reason   Reason   // the same in a word, "" when it is
-	Clamped  []string // what waits for the speed limit, a stop or a pause, each as a sentence
+	Accepted bool   // a newer document was accepted just now
+	Refused  string // why the rendered manifest is not in force, "" when it is
+	Reason   Reason // the same in a word, "" when it is
+	// Sets are those that State names and nobody published, by digest: to be kept before State is.
+	Sets    map[string][]byte
+	Clamped []string // what waits for the speed limit, a stop or a pause, each as a sentence
 }
 
 // Accept decides what the edge obeys from now on. It never fails: whatever is wrong with the manifest,
@@ -82,7 +84,7 @@ func Accept(prev State, in Input) Outcome {
 	if out.Accepted {
 		next.AcceptedAt = in.Now
 	}
-	p := purse{saved: next.Saved, free: in.Flags.Force != 0 && in.Flags.Force == next.Published.Generation, set: in.Set}
+	p := purse{saved: next.Saved, free: in.Flags.Force != 0 && in.Flags.Force == next.Published.Generation, set: in.Set, made: map[string][]byte{}}
 	next.Peaks = peaks(prev.Peaks, next.Published, in.Now)
 	effective, err := advance(prev.Effective, next.Published, next.Stops, in.Stop, next.Peaks, &p)
 	if err != nil {
@@ -92,17 +94,21 @@ func Accept(prev State, in Input) Outcome {
 		next.Effective = markBackedOut(prev.Effective, next.Stops)
 		return out
 	}
-	next.Effective, next.Saved, out.Clamped = effective, p.saved, p.clamped
+	next.Effective, next.Saved, out.Clamped, out.Sets = effective, p.saved, p.clamped, p.made
 	return out
 }
 
-// peaks remembers the largest size of each track for a day.
+// peaks remembers the largest size of each track for a day; then it falls by half a day, or to what documents say. A document
+// that counts few nodes to make them cheap gets there in weeks.
 func peaks(prev map[string]Peak, d segments.Document, now time.Time) map[string]Peak {
 	next := map[string]Peak{}
 	for _, t := range d.Tracks {
 		p, known := prev[t.Name]
-		if age := now.Sub(p.At); !known || t.Nodes >= p.Nodes || age > maxSaved {
+		switch age := now.Sub(p.At); {
+		case !known || t.Nodes >= p.Nodes:
 			p = Peak{Nodes: t.Nodes, At: now}
+		case age > maxSaved:
+			p = Peak{Nodes: max(t.Nodes, p.Nodes/2), At: now}
 		}
 		next[t.Name] = p
 	}

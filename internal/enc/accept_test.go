@@ -43,6 +43,9 @@ func (e *edge) accept(manifest []byte) Outcome {
 		},
 	})
 	e.state = e.last.State
+	for digest, data := range e.last.Sets {
+		e.sets[digest] = segments.Set{Digest: digest, Count: len(data) / segments.LineWidth, Data: data}
+	}
 	return e.last
 }
 

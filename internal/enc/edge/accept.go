@@ -69,7 +69,7 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 	if manifestErr != nil {
 		out.Refused, out.Reason = "no manifest: "+manifestErr.Error(), enc.ReasonMissing
 	}
-	err = e.install(prev, out.State)
+	err = e.install(prev, out.State, out.Sets)
 	if err != nil { // what lookups obey is still the document before
 		out = enc.Outcome{State: prev, Refused: "cannot install: " + err.Error(), Reason: enc.ReasonInstall}
 	}
@@ -81,9 +81,14 @@ func (e *Edge) Accept(ctx context.Context) (Status, error) {
 }
 
 // install writes stops before anything else, so that a full disk can lose a step forward and not a stop.
-func (e *Edge) install(prev, next enc.State) error {
+func (e *Edge) install(prev, next enc.State, sets map[string][]byte) error {
 	if err := e.writeJSON(lookup.StopsFile, next.Stops); err != nil {
 		return err
+	}
+	for digest, data := range sets {
+		if err := renameio.WriteFile(filepath.Join(e.Config.StateDir, lookup.SetsDir, digest), data, 0o644); err != nil {
+			return err
+		}
 	}
 	if next.Effective.Epoch != "" {
 		a := lookup.Admissions{Document: next.Effective, EnvironmentPath: e.Config.EnvironmentPath, Upstream: e.Config.Upstream.Command != "", ConfigFile: e.Config.File}
