@@ -16,7 +16,7 @@ func advance(prev, target segments.Document, stops flags.Latched, stop bool, pea
 	out := target
 	out.Tracks, out.Rollouts = slices.Clone(target.Tracks), nil
 	out.Pins = nil
-	a := &advancer{prev: prev, out: &out, stops: stops, stop: stop, purse: p, counts: maps.Clone(target.Sets), peaks: peaks}
+	a := &advancer{prev: prev, target: target, out: &out, rivals: map[string]string{}, pinned: pinnedIn(prev.Pins), stops: stops, stop: stop, purse: p, counts: maps.Clone(target.Sets), peaks: peaks}
 	if a.counts == nil {
 		a.counts = map[string]int{}
 	}
@@ -44,7 +44,11 @@ func advance(prev, target segments.Document, stops flags.Latched, stop bool, pea
 
 type advancer struct {
 	prev   segments.Document
+	target segments.Document
 	out    *segments.Document
+	pinned map[string]bool   // rollouts that have pins to candidate, here before or now
+	ending []string          // nodes whose pin to baseline must wait for its end
+	rivals map[string]string // rollout → the one that it waits for
 	stops  flags.Latched
 	stop   bool
 	purse  *purse
@@ -61,6 +65,8 @@ func (a *advancer) held(rollout string) string {
 		return "everything is frozen"
 	case a.stops.Paused(rollout):
 		return "paused"
+	case a.rivals[rollout] != "":
+		return a.rivals[rollout] + " is under way and decides about the same"
 	}
 	return ""
 }
@@ -85,6 +91,7 @@ func (a *advancer) rollout(r segments.Rollout) (segments.Rollout, error) {
 	if r.BackedOut {
 		return r, nil
 	}
+	a.rivals[r.Name] = a.rival(&r)
 	nodes := a.nodes(r.Track)
 	stages := make([]segments.Stage, 0, len(r.Stages))
 	for _, s := range r.Stages {

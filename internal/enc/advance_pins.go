@@ -10,6 +10,7 @@ import (
 // meant for every rollout, and is paid for each: else pins that were paid long ago would all act on the next rollout. Under a
 // rollout that is on its way to be the baseline pins only end.
 func (a *advancer) pins(want []segments.Pin, carried, rollouts []segments.Rollout) {
+	var waiting []string
 	wanted, before := map[segments.Pin]bool{}, map[segments.Pin]bool{}
 	for _, pin := range a.prev.Pins {
 		before[pin] = true
@@ -21,11 +22,14 @@ func (a *advancer) pins(want []segments.Pin, carried, rollouts []segments.Rollou
 			if pin.Rollout != "" && pin.Rollout != r.Name || wanted[p] || r.BackedOut && pin.To == segments.ToCandidate {
 				continue
 			}
-			if pin.To == segments.ToCandidate && !before[p] && (a.held(r.Name) != "" || !a.purse.pay(1)) {
-				a.purse.clamped = append(a.purse.clamped, "pin of "+pin.Certname+" to candidate waits")
+			if pin.To == segments.ToCandidate && !before[p] && (a.held(r.Name) != "" || a.rival(r) != "" || !a.purse.pay(1)) {
+				waiting = append(waiting, pin.Certname)
 				continue
 			}
 			wanted[p] = true
+			if pin.To == segments.ToCandidate {
+				a.pinned[r.Name] = true
+			}
 			a.out.Pins = append(a.out.Pins, p)
 		}
 	}
@@ -35,6 +39,8 @@ func (a *advancer) pins(want []segments.Pin, carried, rollouts []segments.Rollou
 			a.out.Pins = append(a.out.Pins, pin)
 		}
 	}
+	a.purse.waits("pins to candidate wait", waiting)
+	a.purse.waits("pins to baseline wait for their end", a.ending)
 	for _, pin := range a.prev.Pins { // they ran ahead of the others and stay there
 		if pin.To == segments.ToCandidate && slices.ContainsFunc(carried, func(r segments.Rollout) bool { return r.Name == pin.Rollout && !r.BackedOut }) {
 			a.out.Pins = append(a.out.Pins, pin)
@@ -59,6 +65,6 @@ func (a *advancer) unpinned(pin segments.Pin) bool {
 	if a.held(pin.Rollout) == "" && a.purse.pay(1) {
 		return true
 	}
-	a.purse.clamped = append(a.purse.clamped, "end of the pin of "+pin.Certname+" under "+pin.Rollout+" waits")
+	a.ending = append(a.ending, pin.Certname)
 	return false
 }

@@ -82,6 +82,7 @@ func (a *advancer) carry(track string, nodes int, is func(*segments.Rollout) boo
 		r = *p
 		r.Stages = slices.Clone(p.Stages)
 	}
+	a.rivals[r.Name] = a.rival(&r)
 	if a.stops.BackedOut(r.Name) {
 		r.BackedOut = true
 		a.purse.clamped = append(a.purse.clamped, r.Name+" is backed out here and cannot become the baseline")

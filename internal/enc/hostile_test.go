@@ -61,11 +61,14 @@ func (e *edge) decide(doc *segments.Document, stops segments.Stops, certname str
 	return d
 }
 
-// forward counts the nodes whose answer is another one than before and not the baseline's.
+// forward counts the nodes whose environment or parameters are others than before and not the baseline's.
 func forward(before, after []string, baseline string) int {
 	n := 0
+	env, parameters, _ := strings.Cut(baseline, " ")
 	for i := range after {
-		if after[i] != before[i] && after[i] != baseline {
+		envWas, was, _ := strings.Cut(before[i], " ")
+		envIs, is, _ := strings.Cut(after[i], " ")
+		if envIs != envWas && envIs != env || is != was && is != parameters {
 			n++
 		}
 	}
@@ -285,6 +288,46 @@ func TestHostilePins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { attacked(t).attack(doc) })
 	}
+}
+
+// While one change has everyone, another one is paid for unseen below it; then the first one is gone.
+func TestHostileShadow(t *testing.T) {
+	rollout := func(name, candidate string, parameters map[string]any) segments.Rollout {
+		return segments.Rollout{Name: name, Track: "production", Candidate: candidate, Parameters: parameters, Stages: []segments.Stage{everyone(100 * percent)}}
+	}
+	for name, two := range map[string][]segments.Rollout{
+		"environments": {rollout("a", "new", nil), rollout("b", "evil", nil)},
+		"parameters":   {rollout("b", "", map[string]any{"x": "evil"}), rollout("a", "", map[string]any{"x": "new", "y": 1})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attacked(t).attack(func(g uint64) segments.Document {
+				d := published(g)
+				if d.Rollouts = two; g > 56 {
+					d.Rollouts = slices.DeleteFunc(slices.Clone(two), func(r segments.Rollout) bool { return r.Name == "a" })
+				}
+				return d
+			})
+		})
+	}
+	t.Run("below a new baseline", func(t *testing.T) {
+		attacked(t).attack(func(g uint64) segments.Document {
+			d := published(g, everyone(50*percent))
+			if g > 35 {
+				d.Tracks[0].Baseline = "evil"
+			}
+			return d
+		})
+	})
+	t.Run("by pins", func(t *testing.T) {
+		attacked(t).attack(func(g uint64) segments.Document {
+			d := published(g)
+			d.Rollouts = []segments.Rollout{{Name: "a", Track: "production", Candidate: "new"}, {Name: "b", Track: "production", Candidate: "evil"}}
+			if d.Pins = pinned(segments.ToCandidate, fleet); g > 60 {
+				d.Rollouts = d.Rollouts[1:]
+			}
+			return d
+		})
+	})
 }
 
 // A document that counts few nodes to make them cheap, for days.

@@ -2,6 +2,7 @@ package enc
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/openinfrastructure/sluice/segments"
 )
@@ -32,6 +33,14 @@ func (p *purse) pay(nodes float64) bool {
 	}
 	p.saved = max(0, p.saved-nodes)
 	return true
+}
+
+// waits says in one sentence that nodes wait: there may be thousands, and the status goes into one key.
+func (p *purse) waits(what string, certnames []string) {
+	if n := len(certnames); n > 0 {
+		first := strings.Join(certnames[:min(n, 3)], ", ")
+		p.clamped = append(p.clamped, fmt.Sprintf("%d %s (%s%s)", n, what, first, map[bool]string{true: ", …"}[n > 3]))
+	}
 }
 
 // crowd is whom a threshold is over: everyone on a track of so many nodes, or the members of a set.
