@@ -100,7 +100,10 @@ func (a *advancer) carry(track string, nodes int, is func(*segments.Rollout) boo
 	s.Threshold = a.raise(r.Name, r.Name+" (new baseline)", s.Threshold, segments.All, crowd{track: nodes})
 	was := r
 	r.Caps = nil
-	r.Caps = a.caps(r.Name, was, r, nodes)
+	var err error
+	if r.Caps, err = a.caps(r.Name, was, r, nodes); err != nil { // a set that cannot be read lifts nothing
+		r.Caps = was.Caps
+	}
 	if kept := a.unpin(r.Name); s.Threshold == segments.All && len(r.Caps) == 0 && kept == 0 {
 		return nil
 	}
