@@ -19,6 +19,9 @@ func (s *stepper) backOutReason() (by, why string) {
 			return "edge " + e.Host, "edge " + e.Host + " has it backed out; a stop is never undone by what the store says"
 		}
 	}
+	if who := s.vetoed(); who != "" && s.w.Halt == "" {
+		return "consul-kv (unverified)", who
+	}
 	if newer := s.replacedBy(); newer != "" {
 		return "sluice", "replaced by " + newer
 	}

@@ -18,7 +18,7 @@ const KeepAlive = 30 * time.Minute
 
 // buildDocument writes down what the states mean for the edges.
 func buildDocument(w World, tracks []segments.Track, states []State) segments.Document {
-	d := segments.Document{Format: segments.Format, Epoch: w.Document.Epoch, Tracks: tracks, Pins: w.Document.Pins, Sets: map[string]int{}}
+	d := segments.Document{Format: segments.Format, Epoch: w.Document.Epoch, Tracks: tracks, Sets: map[string]int{}}
 	use := func(set string) {
 		if set != "" {
 			d.Sets[set] = w.Sets[set]

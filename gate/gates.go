@@ -168,10 +168,14 @@ func (s *stepper) windowGate(i int) Gate {
 func (s *stepper) holdGate() Gate {
 	for _, h := range s.r.Held {
 		if h.Err != "" {
-			return closed("hold", "holds/"+h.ID, "hold %s cannot be read, so it holds everything: %s", h.ID, h.Err)
+			what := "hold " + h.ID
+			if h.Key != "" {
+				what = h.Key
+			}
+			return closed("hold", h.key(), "%s cannot be read, so it holds everything: %s", what, h.Err)
 		}
 		if h.Until.IsZero() || s.w.Now.Before(h.Until) {
-			g := closed("hold", "holds/"+h.ID, "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
+			g := closed("hold", h.key(), "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
 			if g.Next = h.Until; h.Until.IsZero() {
 				g.Reason += "; it has no end: sluice hold expire " + h.ID
 			}

@@ -130,3 +130,19 @@ func (s *stepper) giveBack(gates ...Gate) {
 	s.changed = true
 	s.event(EventReturned, -1, "sluice", fmt.Sprintf("%d of %d nodes of %s came back", below(s.r.Back.Positions, next)-below(s.r.Back.Positions, from), len(s.r.Back.Positions)-below(s.r.Back.Positions, from), strings.Join(names, ", ")))
 }
+
+// passOver ends the current stage where caps have left it nobody: what is judged then is the stage before it. The first stage is
+// not passed over: nothing would have been shown by anybody.
+func (s *stepper) passOver() bool {
+	i := s.state.Current()
+	st, p := &s.state.Stages[i], s.r.Current
+	if i == 0 || st.Skipped || p.Err != "" || p.Capped == 0 || p.fresh(st.Target) > 0 {
+		return false
+	}
+	st.Target, st.Skipped, s.changed = st.Threshold, true, true
+	if st.Full.IsZero() {
+		st.Full = s.w.Now
+	}
+	s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s is passed over: all %d nodes that it added or would add are held, cut out or pinned", st.Name, p.Capped))
+	return true
+}

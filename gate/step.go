@@ -47,6 +47,7 @@ func Decide(w World) Decision {
 		}
 	}
 	d.Document = buildDocument(w, d.Tracks, after)
+	d.Document.Pins = d.pins(&w, after)
 	d.Republish = differs(w.Document, d.Document)
 	return d
 }
@@ -102,6 +103,9 @@ func (s *stepper) step() {
 // run grows the current stage, or leaves it.
 func (s *stepper) run() {
 	i := s.state.Current()
+	if s.passOver() {
+		return
+	}
 	if s.returning() {
 		s.giveBack(s.windowGate(i), s.rampGate(), s.deadlineGate())
 		return

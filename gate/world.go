@@ -20,6 +20,8 @@ type World struct {
 	Flags    flags.Reading
 	Stops    flags.Latched // what has latched before, here and at any edge
 	Holds    []Hold
+	Pins     []Pin  // those that stand
+	Vetoes   []Veto // those that can be read
 	Edges    []Edge
 	EdgeRule EdgeRule
 	Sources  analyzer.Sources
@@ -80,6 +82,14 @@ type Hold struct {
 	Comment  string    `json:"comment"`
 	Ended    string    `json:"ended,omitempty"` // who ended it before its time, and why
 	Err      string    `json:"err,omitempty"`   // it cannot be read: it holds everything
+	Key      string    `json:"-"`               // in the store, where it is no hold but keeps everything as one does
+}
+
+func (h *Hold) key() string {
+	if h.Key != "" {
+		return h.Key
+	}
+	return "holds/" + h.ID
 }
 
 // Edge is one puppetserver, as it reported last.

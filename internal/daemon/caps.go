@@ -23,7 +23,7 @@ func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster
 			continue
 		}
 		source := gate.CapHold + "/" + h.ID
-		match, err := matcher(h)
+		match, err := matcherOf(h.Selector, h.Err)
 		if err != nil {
 			h.Err = err.Error()
 			out.Held = append(out.Held, h)
@@ -42,8 +42,82 @@ func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster
 		wishes = append(wishes, wish)
 		out.Kept = append(out.Kept, gate.Kept{Source: source, What: ownedBy(h.By, h.Selector, h.Comment), Nodes: k.nodes, Some: k.some, Until: h.Until})
 	}
-	out.Caps = gate.Caps(&r.State, wishes, func(string) bool { return false }, c.now)
+	cutOuts, err := l.cutOuts(ctx, c, r, f, member, out)
+	if err != nil {
+		return err
+	}
+	wishes = append(append(wishes, cutOuts...), pinned(c, r, out)...)
+	lifted := func(source string) bool { return c.lifts[r.Spec.Name+"/"+source] != nil }
+	out.Caps = gate.Caps(&r.State, wishes, lifted, c.now)
 	return nil
+}
+
+// cutOuts gives the nodes that people took a rollout's change from. A cut-out latches: where its key is gone, it stands.
+func (l *leader) cutOuts(ctx context.Context, c *change, r *tree.Rollout, f *roster, member func(set, print string) bool, out *gate.Rollout) ([]gate.Wish, error) {
+	var wishes []gate.Wish
+	asked := map[string]bool{}
+	for _, v := range c.snap.Vetoes {
+		source := gate.CapCutOut + "/" + v.ID
+		match, err := matcherOf(v.Selector, v.Err)
+		switch {
+		case v.Environment != "" || v.Err == "" && v.Rollout != r.Spec.Name:
+			continue
+		case err != nil:
+			out.Held = append(out.Held, gate.Hold{ID: v.ID, Key: tree.VetoKey(v.ID), Err: err.Error()})
+			continue
+		}
+		k := l.keeps(r, f, member, source, v.Selector, match)
+		wish, err := l.publishKept(ctx, source, k)
+		if err != nil {
+			return nil, err
+		}
+		asked[source] = true
+		wishes = append(wishes, wish)
+		out.Kept = append(out.Kept, gate.Kept{Source: source, What: ownedBy(v.By, v.Selector, v.Comment), Nodes: k.nodes, Some: k.some})
+	}
+	for i := range r.State.Caps {
+		if k := &r.State.Caps[i]; k.Kind() == gate.CapCutOut && k.Standing() && !asked[k.Source()] {
+			out.Kept = append(out.Kept, gate.Kept{Source: k.Source(), Nodes: k.Count, What: "its key is gone, which ends nothing: sluice unveto " + r.Spec.Name + " --where " + strings.TrimPrefix(k.Source(), gate.CapCutOut+"/")})
+		}
+	}
+	return wishes, nil
+}
+
+// mostPins is how many pins stand at once: each is in the document, and in the state of every rollout.
+const mostPins = 200
+
+// standingPins gives the pins that count, and what is wrong with the others.
+func (c *change) standingPins() (pins []gate.Pin, wrong []gate.Hold) {
+	for _, p := range c.snap.Pins {
+		switch {
+		case p.Err != "":
+			wrong = append(wrong, gate.Hold{ID: p.Certname, Key: tree.PinKey(p.Certname), Err: p.Err})
+		case !p.Until.IsZero() && !c.now.Before(p.Until):
+		case len(pins) == mostPins:
+			wrong = append(wrong, gate.Hold{ID: p.Certname, Key: tree.PinKey(p.Certname), Err: fmt.Sprintf("at most %d pins fit into the document", mostPins)})
+			return pins, wrong
+		default:
+			pins = append(pins, p)
+		}
+	}
+	return pins, wrong
+}
+
+func pinned(c *change, r *tree.Rollout, out *gate.Rollout) (wishes []gate.Wish) {
+	pins, wrong := c.standingPins()
+	out.Held = append(out.Held, wrong...)
+	for _, h := range wrong {
+		wishes = append(wishes, gate.Wish{Source: gate.CapPin + "/" + h.ID, Unknown: true}, gate.Wish{Source: gate.CapAhead + "/" + h.ID, Unknown: true})
+	}
+	for i := range pins {
+		p := &pins[i]
+		if !p.Concerns(r.Spec.Name) {
+			continue
+		}
+		wishes = append(wishes, gate.Wish{Source: p.Source(), Position: segments.Position(r.Spec.Salt, p.Certname)})
+		out.Kept = append(out.Kept, gate.Kept{Source: p.Source(), Nodes: 1, Some: []string{p.Certname}, What: ownedBy(p.By, p.To, p.Comment), Until: p.Until})
+	}
+	return wishes
 }
 
 func ownedBy(by, selector, comment string) string {
@@ -76,7 +150,7 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 		return k
 	}
 	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps}
-	own := ""
+	own, cutOut := "", strings.HasPrefix(source, gate.CapCutOut+"/") // who is cut out had the change or not
 	for i := range r.State.Caps {
 		if c := &r.State.Caps[i]; r.State.Phase.Active() && c.Standing() && c.Source() == source {
 			own = c.Set
@@ -94,8 +168,8 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 			return member(set, print)
 		}
 		kept := own != "" && in(own)
-		yet := kept
-		if !kept {
+		yet := kept || cutOut
+		if !yet {
 			admitted, _ := r.State.AdmittedAt(f.positions[at], in)
 			yet = admitted.IsZero()
 		}

@@ -34,6 +34,7 @@ type change struct {
 	repair   bool   // the manifest in the store is not the one to keep
 	specs    []gate.Spec
 	unvetoed map[string]bool
+	lifts    map[string]func() // cut-outs that people take back, by rollout/veto/ID: to be called when it is done
 	requests []store.Op
 	entries  []tree.AuditEntry
 }
@@ -41,7 +42,7 @@ type change struct {
 // repairable looks for damage. A manifest that was torn, emptied or edited is written again; anything else that cannot
 // be read keeps everything as it is, for a person to mend. A store that is behind its edges is a restored one.
 func (c *change) repairable() error {
-	c.evidence, c.unvetoed = map[string]analyzer.Evidence{}, map[string]bool{}
+	c.evidence, c.unvetoed, c.lifts = map[string]analyzer.Evidence{}, map[string]bool{}, map[string]func(){}
 	var rest []string
 	for _, d := range c.snap.Damaged {
 		if strings.HasPrefix(d, tree.ManifestKey+":") {
@@ -143,6 +144,9 @@ func (c *change) take(id string, r tree.Request) string {
 	case tree.RequestStart:
 		return c.start(r, done)
 	case tree.RequestUnveto:
+		if r.Veto != "" {
+			return c.lift(r, done)
+		}
 		target := c.snap.Rollout(r.Rollout)
 		if target == nil || target.State.Phase != gate.BackedOut {
 			return "there is no backed-out rollout " + r.Rollout
@@ -164,6 +168,24 @@ func (c *change) take(id string, r tree.Request) string {
 	return ""
 }
 
+// lift takes a cut-out back. The request stays until the rollout's state says so.
+func (c *change) lift(r tree.Request, done func()) string {
+	target, source := c.snap.Rollout(r.Rollout), gate.CapCutOut+"/"+r.Veto
+	switch {
+	case target == nil || target.State.Phase.Ended():
+		return "there is no rollout " + r.Rollout + " under way"
+	case slices.ContainsFunc(c.snap.Vetoes, func(v gate.Veto) bool { return v.ID == r.Veto }):
+		return tree.VetoKey(r.Veto) + " still cuts the nodes out: delete it first (sluice unveto does)"
+	case !slices.ContainsFunc(target.State.Caps, func(k gate.Cap) bool { return k.Standing() && k.Source() == source }):
+		return fmt.Sprintf("no nodes are cut out of %s by %s", r.Rollout, r.Veto)
+	}
+	c.lifts[r.Rollout+"/"+source] = func() {
+		c.audit(gate.Event{Kind: "unvetoed", Rollout: r.Rollout, Text: source + ": " + r.Reason, By: r.By, Index: -1}, "", "")
+		done()
+	}
+	return ""
+}
+
 func (c *change) start(r tree.Request, done func()) string {
 	if c.snap.Rollout(r.Rollout) != nil {
 		return "a rollout of that name exists; names are never used twice"
@@ -177,6 +199,11 @@ func (c *change) start(r tree.Request, done func()) string {
 	track := c.snap.Track(r.Start.Track)
 	if track == nil {
 		return fmt.Sprintf("track %q is not in the store (sluice init makes tracks)", r.Start.Track)
+	}
+	for _, v := range c.snap.Vetoes {
+		if v.Environment != "" && v.Environment == r.Start.Environment {
+			return fmt.Sprintf("%s is vetoed by %s (%s): sluice unveto %s", v.Environment, v.By, v.Comment, v.Environment)
+		}
 	}
 	for _, o := range c.snap.Rollouts {
 		same := o.Spec.Track == track.Name && o.Spec.Candidate == r.Start.Environment && reflect.DeepEqual(o.Spec.Parameters, r.Start.Parameters)
@@ -237,6 +264,12 @@ func (c *change) tooLarge(spec gate.Spec) string {
 // apply writes what was decided: one transaction, fenced by the lease, with every key checked against the version that
 // the decision was made of. The evidence is kept before it, by decide.
 func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*tracked) error {
+	for _, key := range slices.Sorted(maps.Keys(c.lifts)) {
+		name, _, _ := strings.Cut(key, "/")
+		if _, changed := d.States[name]; changed {
+			c.lifts[key]()
+		}
+	}
 	ops := c.requests
 	for _, s := range c.specs {
 		ops = append(ops, put(tree.SpecKey(s.Name), s, 0))
@@ -456,12 +489,12 @@ func put(key string, v any, version uint64) store.Op {
 	return store.CAS(key, data, version)
 }
 
-// matcher reads a hold's selector. One without a selector, or with one that cannot be read, holds everything.
-func matcher(h gate.Hold) (func(*node) bool, error) {
-	if h.Err != "" {
-		return nil, fmt.Errorf("%s", h.Err)
+// matcherOf reads the selector of a hold or veto, which may be known to be unreadable already.
+func matcherOf(text, wrong string) (func(*node) bool, error) {
+	if wrong != "" {
+		return nil, fmt.Errorf("%s", wrong)
 	}
-	s, err := selector.Parse(h.Selector)
+	s, err := selector.Parse(text)
 	if err != nil {
 		return nil, err
 	}

@@ -215,7 +215,7 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	defer func() { d.last = l.lastDocument }()
 	var wg sync.WaitGroup
 	wg.Go(func() { c.run(ctx) })
-	for _, prefix := range []string{"flags/", "requests/", "holds/"} {
+	for _, prefix := range []string{"flags/", "requests/", "holds/", "pins/", "vetoes/"} {
 		wg.Go(func() { watch(ctx, d.store, prefix, poke) })
 	}
 	wg.Go(func() {

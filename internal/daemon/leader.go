@@ -177,6 +177,12 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		Sources: l.collector.sources(c.now), Halt: c.halt, Freezes: l.freezes.read(l.site.cfg.Freezes, c.now),
 		EdgeRule: gate.EdgeRule{Live: time.Duration(l.site.cfg.Edges.Live), MaxAge: time.Duration(l.site.cfg.Edges.MaxAge), AllowUnpinned: l.site.cfg.Edges.AllowUnpinned},
 	}
+	w.Pins, _ = c.standingPins()
+	for _, v := range snap.Vetoes {
+		if v.Err == "" {
+			w.Vetoes = append(w.Vetoes, v)
+		}
+	}
 	for _, e := range snap.Edges {
 		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: l.heard(e.Host, e.At, c.now), Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
 	}
@@ -222,6 +228,9 @@ func selectorsOf(snap *tree.Snapshot) (out []string) {
 	}
 	for _, h := range snap.Holds {
 		out = append(out, h.Selector)
+	}
+	for _, v := range snap.Vetoes {
+		out = append(out, v.Selector)
 	}
 	return out
 }

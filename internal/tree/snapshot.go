@@ -26,6 +26,8 @@ type Snapshot struct {
 	Requests map[string]Request
 	Flags    map[string]string // below flags/
 	Holds    []gate.Hold
+	Pins     []gate.Pin
+	Vetoes   []gate.Veto
 	Edges    []edge.Status
 	Audit    AuditHead
 	Trouble  Trouble // of the leader; for people
@@ -81,6 +83,8 @@ func Read(ctx context.Context, s store.Store) (*Snapshot, error) {
 		"requests/": func(id string, e store.Entry) { snap.request(id, e) },
 		"flags/":    func(key string, e store.Entry) { snap.Flags[key] = string(e.Value) },
 		"holds/":    func(id string, e store.Entry) { snap.hold(id, e) },
+		"pins/":     func(name string, e store.Entry) { snap.pin(name, e) },
+		"vetoes/":   func(id string, e store.Entry) { snap.veto(id, e) },
 		"edges/":    func(host string, e store.Entry) { snap.edge(host, e) },
 	} {
 		entries, _, err := s.List(ctx, prefix)
@@ -206,6 +210,32 @@ func (snap *Snapshot) hold(id string, e store.Entry) {
 	}
 	h.ID = id
 	snap.Holds = append(snap.Holds, h)
+}
+
+func (snap *Snapshot) pin(certname string, e store.Entry) {
+	p := gate.Pin{}
+	err := json.Unmarshal(e.Value, &p)
+	p.Certname = certname
+	if err == nil {
+		err = p.Check()
+	}
+	if err != nil {
+		p = gate.Pin{Certname: certname, Err: err.Error()}
+	}
+	snap.Pins = append(snap.Pins, p)
+}
+
+func (snap *Snapshot) veto(id string, e store.Entry) {
+	v := gate.Veto{}
+	err := json.Unmarshal(e.Value, &v)
+	if err == nil {
+		err = v.Check()
+	}
+	if err != nil {
+		v = gate.Veto{Err: err.Error()}
+	}
+	v.ID = id
+	snap.Vetoes = append(snap.Vetoes, v)
 }
 
 func (snap *Snapshot) edge(host string, e store.Entry) {

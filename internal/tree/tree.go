@@ -33,6 +33,8 @@ func RequestKey(id string) string              { return "requests/" + id }
 func TrackKey(track string) string             { return "tracks/" + track }
 func EdgeKey(host string) string               { return "edges/" + host }
 func HoldKey(id string) string                 { return "holds/" + id }
+func PinKey(certname string) string            { return "pins/" + certname }
+func VetoKey(id string) string                 { return "vetoes/" + id }
 func AuditKey(seq uint64) string               { return fmt.Sprintf("audit/%012d", seq) }
 func FlagKey(rollout, flag string) string      { return "flags/" + rollout + "/" + flag }
 func ApprovalKey(rollout, stage string) string { return "flags/" + rollout + "/approve/" + stage }
@@ -77,6 +79,7 @@ const (
 type Request struct {
 	Kind    string    `json:"kind"`
 	Rollout string    `json:"rollout,omitempty"` // start: its name; unveto: whose change
+	Veto    string    `json:"veto,omitempty"`    // unveto: of these nodes only
 	Start   *Start    `json:"start,omitempty"`
 	By      string    `json:"by"`
 	Reason  string    `json:"reason"`
