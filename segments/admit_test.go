@@ -3,6 +3,8 @@ package segments
 import (
 	"errors"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 const (
@@ -121,4 +123,57 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// TestCapsAlwaysWin: against any stages, sets, caps and pins, a node that is admitted is below every cap that holds it, whatever
+// admits it; one pinned to baseline or backed out never is; and nobody is admitted whom neither a stage nor a pin admits.
+func TestCapsAlwaysWin(t *testing.T) {
+	threshold := rapid.Custom(func(t *rapid.T) Threshold {
+		return rapid.SampledFrom([]Threshold{None, All, "4000000000000000", "78af000000000000", "8000000000000000", "c000000000000000"}).Draw(t, "threshold")
+	})
+	set := rapid.SampledFrom([]string{"", "in", "out"})
+	in := func(digest, _ string) (bool, error) { return digest == "in", nil }
+	rapid.Check(t, func(t *rapid.T) {
+		r := Rollout{BackedOut: rapid.IntRange(0, 9).Draw(t, "backed out") == 0}
+		for range rapid.IntRange(0, 3).Draw(t, "stages") {
+			r.Stages = append(r.Stages, Stage{Name: "s", Set: set.Draw(t, "of"), Threshold: threshold.Draw(t, "t")})
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "caps") {
+			r.Caps = append(r.Caps, Cap{ID: "c", Set: set.Draw(t, "capped"), Limit: threshold.Draw(t, "limit")})
+		}
+		var pins []Pin
+		for range rapid.IntRange(0, 2).Draw(t, "pins") {
+			pins = append(pins, Pin{Certname: early, To: rapid.SampledFrom([]string{ToBaseline, ToCandidate}).Draw(t, "to"), Rollout: rapid.SampledFrom([]string{"", "ntp", "dns"}).Draw(t, "in")})
+		}
+		stops := Stops{Baseline: rapid.IntRange(0, 9).Draw(t, "local") == 0, BackedOut: map[string]bool{"ntp": rapid.IntRange(0, 9).Draw(t, "flag") == 0}}
+		got, err := Decide(doc(r, pins...), stops, "production", early, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Rollouts[0].Admitted {
+			return
+		}
+		if r.BackedOut || stops.Baseline || stops.BackedOut["ntp"] {
+			t.Fatal("admitted past a back-out")
+		}
+		for _, c := range r.Caps {
+			if (c.Set == "" || c.Set == "in") && !c.Limit.Admits(got.Rollouts[0].Position) {
+				t.Fatalf("admitted past the cap %+v, because %s", c, got.Rollouts[0].Reason)
+			}
+		}
+		pinned := false
+		for _, p := range pins {
+			if p.Rollout != "dns" && p.To == ToBaseline {
+				t.Fatal("admitted past a pin to baseline")
+			}
+			pinned = pinned || p.Rollout != "dns"
+		}
+		reached := false
+		for _, s := range r.Stages {
+			reached = reached || (s.Set == "" || s.Set == "in") && s.Threshold.Admits(got.Rollouts[0].Position)
+		}
+		if !pinned && !reached {
+			t.Fatal("admitted by nothing")
+		}
+	})
 }

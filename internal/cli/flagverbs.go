@@ -14,26 +14,51 @@ import (
 )
 
 func (p *program) pauseCommand() *cobra.Command {
-	return p.writes(&cobra.Command{
-		Use: "pause NAME", Short: "Keep a rollout where it is", Args: args(cobra.ExactArgs(1)),
+	var all bool
+	var where string
+	c := p.writes(&cobra.Command{
+		Use: "pause NAME...", Short: "Keep a rollout where it is", Args: args(cobra.ArbitraryArgs),
 		Long: `pause keeps every threshold of a rollout where it is, here and at the edges, until resume. Nodes that are
 admitted and have not run yet still get the change on their next run; backout takes it back.`,
-		Example:           `  sluice pause production_8f3c2d1a --reason "link flaps in fra1"`,
+		Example: `  sluice pause production_8f3c2d1a --reason "link flaps in fra1"
+  sluice pause --all --reason "incident 4711"
+  sluice pause -l 'track="production"' --reason "incident 4711"`,
 		ValidArgsFunction: p.completeRollouts,
 	}, true, func(w *writing, args []string) error {
-		name := args[0]
-		r, err := w.flagged(name)
-		if err != nil {
-			return err
-		}
-		if err := w.set(store.Set(tree.FlagKey(name, "pause"), w.toggle("true"))); err != nil {
-			return err
-		}
-		w.say("%s is paused: its thresholds stay where they are, here and at the edges.", name)
-		w.say("%s", stillToRun(r))
-		w.say("It goes on with: sluice resume %s --reason ...", name)
-		return nil
+		return w.flagEach(args, all, where, "pause", "true", func(name string, r *tree.Rollout) {
+			w.say("%s is paused: its thresholds stay where they are, here and at the edges.", name)
+			w.say("%s", stillToRun(r))
+			w.say("It goes on with: sluice resume %s --reason ...", name)
+		})
 	})
+	several(c, &all, &where)
+	return c
+}
+
+// flagEach writes the same flag for every rollout that is chosen, all or none, and says what that means for each.
+func (w *writing) flagEach(names []string, all bool, where, flag, word string, say func(name string, r *tree.Rollout)) error {
+	names, err := w.chosen(names, all, where)
+	if err != nil {
+		return err
+	}
+	var ops []store.Op
+	found := map[string]*tree.Rollout{}
+	for _, name := range names {
+		if found[name], err = w.flagged(name); err != nil {
+			return err
+		}
+		ops = append(ops, store.Set(tree.FlagKey(name, flag), w.toggle(word)))
+	}
+	if err := w.set(ops...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if w.snap != nil {
+			w.snap.Flags[name+"/"+flag] = string(w.toggle(word))
+		}
+		say(name, found[name])
+	}
+	return nil
 }
 
 // stillToRun says what a pause does not stop.
@@ -49,30 +74,27 @@ func stillToRun(r *tree.Rollout) string {
 }
 
 func (p *program) resumeCommand() *cobra.Command {
-	return p.writes(&cobra.Command{
-		Use: "resume NAME", Short: "End a pause", Args: args(cobra.ExactArgs(1)),
+	var all bool
+	var where string
+	c := p.writes(&cobra.Command{
+		Use: "resume NAME...", Short: "End a pause", Args: args(cobra.ArbitraryArgs),
 		Example:           `  sluice resume production_8f3c2d1a --reason "link is stable"`,
 		ValidArgsFunction: p.completeRollouts,
 	}, false, func(w *writing, args []string) error {
-		name := args[0]
-		if _, err := w.flagged(name); err != nil {
-			return err
-		}
-		value := w.toggle("false")
-		if err := w.set(store.Set(tree.FlagKey(name, "pause"), value)); err != nil {
-			return err
-		}
-		w.snap.Flags[name+"/pause"] = string(value)
-		if left := stopsLeft(w.snap, name); len(left) > 0 {
+		return w.flagEach(args, all, where, "pause", "false", func(name string, _ *tree.Rollout) {
+			left := stopsLeft(w.snap, name)
+			if len(left) == 0 {
+				w.say("%s goes on when every gate is open: sluice explain %s", name, name)
+				return
+			}
 			w.say("the pause by flags/%s/pause has ended, but %s does not go on:", name, name)
 			for _, l := range left {
 				w.say("  %s", l)
 			}
-			return nil
-		}
-		w.say("%s goes on when every gate is open: sluice explain %s", name, name)
-		return nil
+		})
 	})
+	several(c, &all, &where)
+	return c
 }
 
 // stopsLeft are the stops that still keep a rollout ("" = any) from going on.
@@ -192,31 +214,39 @@ func delayOf(name, word string, now time.Time) (value, text string, err error) {
 }
 
 func (p *program) backoutCommand() *cobra.Command {
-	return p.writes(&cobra.Command{
-		Use: "backout NAME", Short: "Give baseline back to every admitted node", Args: args(cobra.ExactArgs(1)),
+	var all bool
+	var choose, where string
+	c := p.writes(&cobra.Command{
+		Use: "backout NAME...", Short: "Give baseline back to every admitted node", Args: args(cobra.ArbitraryArgs),
 		Long: `backout takes a rollout back, at the edges at once and without a daemon. It asks nothing and it latches: the change
-does not come back by itself, whatever happens to the flag. unveto allows it to be started again.`,
-		Example:           `  sluice backout production_8f3c2d1a --reason "sshd does not start on el7"`,
+does not come back by itself, whatever happens to the flag. unveto allows it to be started again.
+
+With --where it takes the change from the nodes that match, and from nobody else: they get baseline, and the rest of the rollout goes on. That
+latches, too, and is the leader's to do.`,
+		Example: `  sluice backout production_8f3c2d1a --reason "sshd does not start on el7"
+  sluice backout production_8f3c2d1a --where '{enc.datacenter="fra1"}' --reason "only fra1 has the old switches"`,
 		ValidArgsFunction: p.completeRollouts,
 	}, true, func(w *writing, args []string) error {
-		name := args[0]
-		r, err := w.flagged(name)
-		if err != nil {
-			return err
+		if where != "" {
+			if len(args) != 1 || all || choose != "" {
+				return usage("backout: --where is for one rollout, by its name")
+			}
+			return w.cutOut(args[0], where)
 		}
-		if err := w.set(store.Set(tree.FlagKey(name, "backout"), w.toggle("true"))); err != nil {
-			return err
-		}
-		admitted := "the admitted nodes get"
-		if r != nil && !r.Status.At.IsZero() {
-			n := r.Status.Verdict.Counts.Admitted
-			admitted = fmt.Sprintf("%s admitted (counted %s) %s", plural(n, "node"), utc(r.Status.At), map[bool]string{true: "gets", false: "get"}[n == 1])
-		}
-		w.say("%s is backed out: %s baseline on the next run.", name, admitted)
-		w.say("This latches where it is seen: deleting or changing the flag brings nothing back, and the change is vetoed.")
-		w.say("To let the change be started again: sluice unveto %s --reason ...", name)
-		return nil
+		return w.flagEach(args, all, choose, "backout", "true", func(name string, r *tree.Rollout) {
+			admitted := "the admitted nodes get"
+			if r != nil && !r.Status.At.IsZero() {
+				n := r.Status.Verdict.Counts.Admitted
+				admitted = fmt.Sprintf("%s admitted (counted %s) %s", plural(n, "node"), utc(r.Status.At), map[bool]string{true: "gets", false: "get"}[n == 1])
+			}
+			w.say("%s is backed out: %s baseline on the next run.", name, admitted)
+			w.say("This latches where it is seen: deleting or changing the flag brings nothing back, and the change is vetoed.")
+			w.say("To let the change be started again: sluice unveto %s --reason ...", name)
+		})
 	})
+	c.Flags().StringVar(&where, "where", "", "only nodes that this selector of nodes matches; the rest goes on")
+	several(c, &all, &choose)
+	return c
 }
 
 func (p *program) approvalCommand(verb string) *cobra.Command {

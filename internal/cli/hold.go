@@ -52,7 +52,7 @@ func (p *program) holdAddCommand() *cobra.Command {
 			return usage("hold add: %v", err)
 		}
 		var err error
-		if h.Until, err = holdEnd(until, lasts, w.p.now()); err != nil {
+		if h.Until, err = endOf("hold", until, lasts, w.p.now()); err != nil {
 			return err
 		}
 		version, err := w.vacant(h.ID)
@@ -79,25 +79,26 @@ func checkHold(id string) error {
 	return nil
 }
 
-// holdEnd reads the one of two flags that is given. The end is a time in both cases, so that the leader needs no memory of
+// endOf reads the one of two flags that is given. The end is a time in both cases, so that the leader needs no memory of
 // when it saw the hold first.
-func holdEnd(until, lasts string, now time.Time) (time.Time, error) {
+func endOf(what, until, lasts string, now time.Time) (time.Time, error) {
+	verbs := map[string]string{"hold": "hold add", "pin": "pin"}
 	if (until == "") == (lasts == "") {
-		return time.Time{}, usage("hold add: a hold needs an end: give --until TIME or --for DURATION, one of them")
+		return time.Time{}, usage("%s: a %s needs an end: give --until TIME or --for DURATION, one of them", verbs[what], what)
 	}
 	if until != "" {
 		t, err := time.Parse(time.RFC3339, until)
 		switch {
 		case err != nil:
-			return t, usage("hold add: --until %q is no time (expected 2026-01-31T08:00:00Z)", until)
+			return t, usage("%s: --until %q is no time (expected 2026-01-31T08:00:00Z)", verbs[what], until)
 		case !t.After(now):
-			return t, usage("hold add: --until %s is over: it is %s now", until, utc(now))
+			return t, usage("%s: --until %s is over: it is %s now", verbs[what], until, utc(now))
 		}
 		return t.UTC(), nil
 	}
 	d := flags.ReadDelay(lasts)
 	if strings.ContainsAny(lasts, " \t\n") || d.Endless || d.For <= 0 {
-		return time.Time{}, usage("hold add: --for %q is no duration (expected 90m, 6h, 2d or 1w)", lasts)
+		return time.Time{}, usage("%s: --for %q is no duration (expected 90m, 6h, 2d or 1w)", verbs[what], lasts)
 	}
 	return now.Add(d.For).UTC().Truncate(time.Second), nil
 }

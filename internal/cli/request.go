@@ -109,17 +109,25 @@ func waitFlag(c *cobra.Command, wait *time.Duration) {
 
 func (p *program) unvetoCommand() *cobra.Command {
 	var wait time.Duration
+	var where string
 	c := p.writes(&cobra.Command{
 		Use: "unveto NAME", Short: "Allow a backed-out change to be started again", Args: args(cobra.ExactArgs(1)),
 		Long: `unveto releases the back-out flag and asks the leader to lift the veto. Nothing starts by it: start the change again,
-under a new name.`,
-		Example:           `  sluice unveto production_8f3c2d1a --reason "it was the disk, not the change"`,
+under a new name. With --where it gives the change back to nodes that were cut out; with an environment that was vetoed, it ends that.`,
+		Example: `  sluice unveto production_8f3c2d1a --reason "it was the disk, not the change"
+  sluice unveto production_8f3c2d1a --where '{enc.datacenter="fra1"}' --reason "switches are back"`,
 		ValidArgsFunction: p.completeRollouts,
 	}, false, func(w *writing, args []string) error {
 		if wait < 0 {
 			return usage("unveto: --wait %s: expected 0 or more", wait)
 		}
 		name := args[0]
+		if where != "" {
+			return w.unvetoPart(name, where, wait)
+		}
+		if done, err := w.unvetoEnvironment(name); done {
+			return err
+		}
 		if err := w.mayUnveto(name); err != nil {
 			return err
 		}
@@ -135,6 +143,7 @@ under a new name.`,
 		}
 		return err
 	})
+	c.Flags().StringVar(&where, "where", "", "give the change back to nodes that were cut out: the selector of the cut-out, or its ID")
 	waitFlag(c, &wait)
 	return c
 }

@@ -75,7 +75,7 @@ func TestUsage(t *testing.T) {
 	s.fails(ExitUsage, `unknown command "statu"; did you mean`, "statu")
 	s.fails(ExitUsage, `unknown command "conf"`, "check", "conf")
 	s.fails(ExitUsage, "unknown flag", "list", "--colour")
-	s.fails(ExitUsage, "accepts 1 arg", "pause", "--reason", "x")
+	s.fails(ExitUsage, "expected the names of rollouts", "pause", "--reason", "x")
 	s.fails(ExitUsage, "accepts 1 arg", "why")
 	s.fails(ExitUsage, "expected 1 or more", "audit", "-n", "0")
 	s.fails(ExitUsage, "requires at least 1 arg", "check", "config")

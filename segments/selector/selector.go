@@ -8,6 +8,7 @@ package selector
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/alertmanager/matcher/parse"
@@ -42,6 +43,21 @@ func Parse(text string) (Selector, error) {
 	for _, m := range ms {
 		if err := checkName(m.Name); err != nil {
 			return Selector{}, fmt.Errorf("selector %s: %w", trimmed, err)
+		}
+	}
+	return Selector{text: trimmed, matchers: ms}, nil
+}
+
+// ParseWith reads a selector of something else than nodes, which has the attributes in names and no others.
+func ParseWith(text string, names []string) (Selector, error) {
+	trimmed := strings.TrimSpace(text)
+	ms, err := parse.Matchers(trimmed)
+	if err != nil || trimmed == "" {
+		return Selector{}, fmt.Errorf("selector %q: expected matchers such as %s=\"x\"", trimmed, names[0])
+	}
+	for _, m := range ms {
+		if !slices.Contains(names, m.Name) {
+			return Selector{}, fmt.Errorf("selector %s: unknown attribute %q; expected one of %s", trimmed, m.Name, strings.Join(names, ", "))
 		}
 	}
 	return Selector{text: trimmed, matchers: ms}, nil
