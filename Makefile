@@ -10,10 +10,11 @@ ROUNDS ?= 2000
 WATCHERS ?= 200
 TRIALS ?= 21
 SIZES ?= 1000,10000,100000,1000000
+STEPS ?= 1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz stats stats-rollouts stats-doc clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz walk stats stats-rollouts stats-doc clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ bench-detect: build ## how long changes live that do not compile, on 1,000 simul
 
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
+
+walk: ## a random walk of a million verbs and events over gate and edges, invariants after each (a minute); STEPS=1000000
+	go test -count=1 -v -run '^TestWalk$$' ./internal/walk -walk.steps $(STEPS)
 
 stats: ## the tables of docs/statistics.md; RUNS=10000 (a minute)
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000)

@@ -56,6 +56,8 @@ var layers = []struct {
 	{"internal/fleetsim/benchdaemon", []string{"internal/fleetsim", "internal/enc", "puppetdb"}}, // measures; linked into no program
 	{"internal/fleetsim", []string{"puppetdb/...", "segments/...", "internal/enc/lookup"}},
 
+	{"internal/walk", nil}, // tests only: they import what they walk over
+
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
 	{"internal/cli/progress", nil},

@@ -79,11 +79,17 @@ func conflicts(a, b *Spec) bool {
 	return false
 }
 
-// ahead names the rollout that this one waits for, "" for none: one under way, or one that waits longer.
+// ahead names the rollout that this one waits for, "" for none: one under way, one that waits longer, or a newer one that
+// would replace it at once.
 func (s *stepper) ahead() string {
 	for i, o := range s.others {
 		state := s.after[i]
-		if state.Phase.Active() || state.Phase == Waiting && i < s.index && o.Spec.Schedule.Supersede != schedule.SupersedeTrain {
+		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeReplace && s.w.Halt == "" && s.ready(o) {
+			return o.Spec.Name
+		}
+		older := i < s.index && o.Spec.Schedule.Supersede != schedule.SupersedeTrain
+		replaces := s.r.Spec.Schedule.Supersede == schedule.SupersedeReplace && s.ready(s.r)
+		if state.Phase.Active() || state.Phase == Waiting && older && !replaces {
 			return o.Spec.Name
 		}
 	}

@@ -144,6 +144,53 @@ func (s *site) admitted(name string) []string {
 	return out
 }
 
+// One that replaces goes before those that wait in order: begun first, they would only be taken back.
+func TestReplaceGoesBeforeTheQueue(t *testing.T) {
+	s := newSite(t, 16)
+	s.run(3 * time.Minute)
+	s.start("b", "production_b2")
+	s.start("c", "production_c2")
+	s.w.Rollouts[1].Spec.Schedule.Supersede, s.w.Rollouts[2].Spec.Schedule.Supersede = schedule.SupersedeQueue, schedule.SupersedeReplace
+	s.run(12 * time.Hour)
+	for i, want := range []Phase{BackedOut, Completed, Completed} {
+		if got := s.w.Rollouts[i].State.Phase; got != want {
+			t.Errorf("%s is %s, want %s", s.w.Rollouts[i].Spec.Name, got, want)
+		}
+	}
+	if b, c := s.w.Rollouts[1].State.Stages[0].Since, s.w.Rollouts[2].State.Since; b.Before(c) {
+		t.Errorf("b began at %s, c was done at %s", b, c)
+	}
+}
+
+// A stage that adds nobody is in the document all the same: a node that joins below its threshold has the change, so that the
+// state must not take it for a control.
+func TestSkippedStageAdmitsWhoJoins(t *testing.T) {
+	s := newSite(t, 16)
+	sched := &s.w.Rollouts[0].Spec.Schedule
+	again := sched.Stages[1]
+	again.Name = "fra1-again"
+	sched.Stages = slices.Insert(sched.Stages, 2, again)
+	for range 3 * 60 {
+		s.run(time.Minute)
+		if s.w.Rollouts[0].State.Current() >= 2 {
+			break
+		}
+	}
+	st := &s.w.Rollouts[0].State
+	if st.Current() < 2 || !st.Stages[2].Skipped {
+		t.Fatalf("no stage was skipped: %+v", st.Stages)
+	}
+	for i := range st.Stages {
+		said := false
+		for _, a := range st.Admissions {
+			said = said || a.Stage == i && a.Threshold == st.Stages[i].Threshold && a.Set == st.Stages[i].Set
+		}
+		if !said {
+			t.Errorf("stage %s is published at %s, and no admission says so", st.Stages[i].Name, st.Stages[i].Threshold)
+		}
+	}
+}
+
 // healthy: every admitted node ran the change a minute after its admission, and twice after an hour's half.
 func (s *site) healthy(r *Rollout) analyzer.Verdict {
 	v := analyzer.Verdict{Reason: "clean so far", Evidence: "d1", Checks: []analyzer.Check{{Name: "compile", Result: analyzer.Pass}, {Name: "new_failures", Result: analyzer.Pass}}}

@@ -157,7 +157,8 @@ func (s *stepper) admit(i int, p Population) {
 	target := s.target(stage, p)
 	if p.fresh(target) == 0 {
 		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
-		// The threshold is on record all the same: whoever comes back from a cap later was reached by it.
+		// The threshold is on record all the same: whoever comes back from a cap later was reached by it, and a
+		// node that joins below it has the change.
 		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
 		s.event(EventSkipped, i, "sluice", skipped(stage, p))
 		s.changed = true

@@ -1,0 +1,12 @@
+// Package walk holds no code, only a test: a random walk of verbs and events over gate, segments and an edge's accept, all in
+// memory, with the invariants of the design asked after every step.
+//
+//	model_test.go       the site: nodes, store, leaders, edges
+//	ops_test.go         what can happen, drawn from a seed
+//	leader_test.go      a leader's look and its transaction
+//	edge_test.go        a puppetserver's accept
+//	oracle_test.go      what must be closed, told from what people wrote and what nodes did
+//	invariants_test.go  what must hold after a step
+//	mutation_test.go    faults put into the model on purpose, each of which must be found
+//	shrink_test.go      from a failing walk to a short one
+package walk

@@ -1,0 +1,24 @@
+package walk
+
+// Faults that the model can be given, what each stands for, and the invariants of which one breaks first. None of them is in
+// the program: they are places in the model where a leader or a puppetserver does something else than the design says.
+var mutations = []struct{ name, what, breaks string }{
+	{"no cas", "a leader writes although others wrote since it read", "one writer"},
+	{"no latch", "a pause ends when its flag is deleted", "no growth with a closed gate"},
+	{"salt by leader", "positions depend on who leads", "in order, ramp, stability, admitted once"},
+	{"stale is fresh", "no data counts as fresh data", "no growth with a closed gate"},
+	{"absent passes", "nodes that were not heard of count as exposed", "no growth with a closed gate"},
+	{"bad is not seen", "a failed run does not reach the judge", "no growth with a closed gate"},
+	{"ramp ignored", "a stage takes all its nodes at once", "ramp"},
+	{"window ignored", "a stage starts outside its window", "no growth with a closed gate"},
+	{"hold ignored", "a hold is not looked up", "no growth with a closed gate"},
+	{"veto forgotten", "a backed-out change may be started again by anybody", "a backed-out change stays out"},
+	{"edge forgets stops", "a puppetserver forgets its latched stops when it restarts", "latched stops stay, restart"},
+	{"edge takes older", "a puppetserver accepts an older document", "bad documents change nothing"},
+	{"edge unlimited", "a puppetserver takes a document without its speed limit", "speed limit"},
+	{"edge lifts caps", "a puppetserver drops caps", "caps win"},
+	{"edge goes on paused", "a puppetserver lets thresholds grow under a pause", "stops act at once, latched stops stay"},
+	{"thresholds reset", "a new leader begins a stage again", "monotone"},
+	{"empty document", "a puppetserver takes an empty document for one without rollouts", "nodes keep the change"},
+	{"restore accepted", "a store that is behind its edges goes on by itself", "no growth with a closed gate"},
+}

@@ -1,0 +1,61 @@
+package walk
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shrink leaves out steps as long as the same invariant breaks.
+func shrink(ops []op, mutation string) []op {
+	failed, n, _ := play(ops, mutation)
+	invariant, _, _ := strings.Cut(failed, ":")
+	ops = ops[:n]
+	for size := len(ops) / 2; size > 0; {
+		smaller := false
+		for at := 0; at+size <= len(ops); {
+			without := slices.Concat(ops[:at], ops[at+size:])
+			again, n, _ := play(without, mutation)
+			if name, _, _ := strings.Cut(again, ":"); again != "" && name == invariant {
+				ops, smaller = without[:n], true
+			} else {
+				at += size
+			}
+		}
+		if !smaller || size > len(ops) {
+			size /= 2
+		}
+	}
+	return ops
+}
+
+// show prints the seed and the shortest walk that was found.
+func show(t *testing.T, seed uint64, failed, mutation string) {
+	t.Helper()
+	ops := shrink(opsOf(seed), mutation)
+	again, _, _ := play(ops, mutation)
+	var b strings.Builder
+	for i, o := range ops {
+		fmt.Fprintf(&b, "%4d  %s\n", i+1, o)
+	}
+	t.Errorf("seed %d: %s\nshortest walk, %d steps (%s):\n%s", seed, failed, len(ops), again, b.String())
+}
+
+// A failing walk is made short, and stays a failing one.
+func TestShrink(t *testing.T) {
+	for s := range uint64(50) {
+		ops := opsOf(1000 + s)
+		failed, n, _ := play(ops, "edge unlimited")
+		if failed == "" {
+			continue
+		}
+		short := shrink(ops, "edge unlimited")
+		again, _, _ := play(short, "edge unlimited")
+		if again == "" || len(short) > n/4 {
+			t.Errorf("%d steps became %d: %q", n, len(short), again)
+		}
+		return
+	}
+	t.Error("no episode fails")
+}

@@ -1,0 +1,119 @@
+package walk
+
+import (
+	"flag"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var (
+	steps = flag.Int("walk.steps", 60_000, "steps of the random walk")
+	seed  = flag.Uint64("walk.seed", 1, "seed of the first episode")
+)
+
+// episode is how many steps are taken before a new site is made.
+const episode = 1500
+
+// troubled is the weight below which a kind of op counts as trouble.
+const troubled = 14
+
+// opsOf draws an episode. Two of three are calm for the most part, so that rollouts come to their end.
+func opsOf(seed uint64) []op {
+	r := rand.New(rand.NewPCG(seed, 5))
+	trouble := []float64{1, .3, .1}[seed%3]
+	ops := make([]op, episode)
+	for i := range ops {
+		ops[i] = draw(r)
+		for kinds[ops[i].kind].weight < troubled && r.Float64() > trouble {
+			ops[i] = draw(r)
+		}
+	}
+	return ops
+}
+
+// play takes the steps and says what broke, after how many.
+func play(ops []op, mutation string) (failed string, n int, w *world) {
+	w = newWorld(mutation)
+	for i, o := range ops {
+		kinds[o.kind].do(w, o.a, o.b)
+		if w.failed != "" {
+			return w.failed, i + 1, w
+		}
+	}
+	return "", len(ops), w
+}
+
+// The walk: verbs and events in any order, and the invariants after every step.
+func TestWalk(t *testing.T) {
+	episodes := (*steps + episode - 1) / episode
+	work := make(chan uint64)
+	var mu sync.Mutex
+	reached, count := map[string]int{}, 0
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 2) {
+		group.Go(func() {
+			for s := range work {
+				failed, n, w := play(opsOf(s), "")
+				mu.Lock()
+				count += n
+				for key, k := range w.reached() {
+					reached[key] += k
+				}
+				mu.Unlock()
+				if failed != "" {
+					show(t, s, failed, "")
+				}
+			}
+		})
+	}
+	for i := range episodes {
+		if t.Failed() {
+			break
+		}
+		work <- *seed + uint64(i)
+	}
+	close(work)
+	group.Wait()
+	t.Logf("%d steps in %d episodes: %v", count, episodes, reached)
+	for _, key := range []string{"completed", "backed_out", "superseded", "stages", "waiting", "running"} {
+		if reached[key] == 0 && !t.Failed() {
+			t.Errorf("no rollout came to %q: the walk looks at too little", key)
+		}
+	}
+}
+
+// reached counts how far rollouts have come.
+func (w *world) reached() map[string]int {
+	out := map[string]int{}
+	for i := range w.kv.rollouts {
+		s := &w.kv.rollouts[i].state
+		out[s.Phase.String()]++
+		out["stages"] += len(s.Stages)
+	}
+	return out
+}
+
+// Every fault that is put into the model on purpose is found, so that finding none means something.
+func TestWalkFindsFaults(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for s := range uint64(400) {
+				failed, n, _ := play(opsOf(1000+s), m.name)
+				if failed == "" {
+					continue
+				}
+				t.Logf("found in episode %d after %d steps: %s", s+1, n, failed)
+				if invariant, _, _ := strings.Cut(failed, ":"); !slices.Contains(strings.Split(m.breaks, ", "), invariant) {
+					t.Errorf("it is told by another invariant than %s", m.breaks)
+				}
+				return
+			}
+			t.Errorf("%s: not found in 400 episodes", m.what)
+		})
+	}
+}
