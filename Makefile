@@ -65,7 +65,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
 walk: ## a random walk of a million verbs and events over gate and edges, invariants after each (a minute); STEPS=1000000
-	go test -count=1 -v -run '^TestWalk$$' ./internal/walk -walk.steps $(STEPS)
+	GOGC=400 go test -count=1 -v -run '^TestWalk$$' ./internal/walk -walk.steps $(STEPS)
 
 stats: ## the tables of docs/statistics.md; RUNS=10000 (a minute)
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000)

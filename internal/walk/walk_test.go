@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	steps = flag.Int("walk.steps", 60_000, "steps of the random walk")
+	steps = flag.Int("walk.steps", 30_000, "steps of the random walk")
 	seed  = flag.Uint64("walk.seed", 1, "seed of the first episode")
 )
 
