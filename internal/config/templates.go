@@ -1,10 +1,9 @@
 package config
 
 import (
-	"maps"
-
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/internal/segment"
 	"github.com/openinfrastructure/sluice/segments/compose"
 )
 
@@ -109,15 +108,9 @@ func (c *Config) WindowsOf(s schedule.Schedule) map[string]schedule.Window {
 
 // Definitions gives all segments for compose.Compile.
 func (c *Config) Definitions() map[string]compose.Definition {
-	out := make(map[string]compose.Definition, len(c.Segments))
-	for name := range maps.Keys(c.Segments) {
-		s := c.Segments[name]
-		d := compose.Definition{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, AnyOf: s.AnyOf, AllOf: s.AllOf, Not: s.Not}
-		if s.Percent != nil {
-			parts := uint64(*s.Percent)
-			d.Parts = &parts
-		}
-		out[name] = d
+	all := make(map[string]gate.Segment, len(c.Segments))
+	for name, s := range c.Segments {
+		all[name] = s.frozen()
 	}
-	return out
+	return segment.Definitions(all)
 }

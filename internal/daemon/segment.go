@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/segment"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments"
@@ -15,7 +16,7 @@ import (
 // resolve gives the members of a segment among the nodes of a track. A segment cut to a share keeps the nodes
 // whose position, salted with the segment's name, is below it.
 func resolve(ctx context.Context, pdb *puppetdb.Client, name string, all map[string]gate.Segment, nodes []*node) ([]*node, error) {
-	in, err := compose.Compile(definitions(all), name, func(pql string) (compose.Members, error) {
+	in, err := compose.Compile(segment.Definitions(all), name, func(pql string) (compose.Members, error) {
 		found := compose.Members{}
 		return found, pdb.PQL(ctx, pql, func(certname string) error { found[certname] = true; return nil })
 	})
@@ -29,20 +30,6 @@ func resolve(ctx context.Context, pdb *puppetdb.Client, name string, all map[str
 		}
 	}
 	return out, nil
-}
-
-// definitions gives the segments of a rollout for compose.Compile.
-func definitions(all map[string]gate.Segment) map[string]compose.Definition {
-	out := make(map[string]compose.Definition, len(all))
-	for name, s := range all {
-		d := compose.Definition{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, AnyOf: s.AnyOf, AllOf: s.AllOf, Not: s.Not}
-		if s.Percent != nil {
-			parts := uint64(*s.Percent)
-			d.Parts = &parts
-		}
-		out[name] = d
-	}
-	return out
 }
 
 // publishSegment resolves a segment and publishes it as a set. It does so anew when the inventory is a new one: what a

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/segment"
 	"github.com/openinfrastructure/sluice/segments/compose"
 	"github.com/openinfrastructure/sluice/segments/selector"
 )
@@ -46,7 +46,7 @@ type fleet struct {
 // newFleet prepares to read nodes for the segments that the stages name.
 func newFleet(r Request) (*fleet, error) {
 	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc.")}
-	definitions := definitionsOf(r.Segments)
+	definitions := segment.Definitions(r.Segments)
 	for _, stage := range r.Schedule.Stages {
 		if stage.Segment == "" || slices.Contains(f.segments, stage.Segment) {
 			continue
@@ -68,19 +68,6 @@ func usesENC(definitions map[string]compose.Definition, name string) bool {
 		s, err := selector.Parse(definitions[name].Selector)
 		return err == nil && slices.ContainsFunc(s.Names(), func(n string) bool { return strings.HasPrefix(n, "enc.") })
 	})
-}
-
-func definitionsOf(all map[string]gate.Segment) map[string]compose.Definition {
-	out := make(map[string]compose.Definition, len(all))
-	for name, s := range all {
-		d := compose.Definition{Selector: s.Selector, PQL: s.PQL, Certnames: s.Certnames, AnyOf: s.AnyOf, AllOf: s.AllOf, Not: s.Not}
-		if s.Percent != nil {
-			parts := uint64(*s.Percent)
-			d.Parts = &parts
-		}
-		out[name] = d
-	}
-	return out
 }
 
 // query refuses PQL: a file cannot answer it.

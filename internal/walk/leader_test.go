@@ -13,6 +13,7 @@ import (
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/enc"
+	"github.com/openinfrastructure/sluice/internal/segment"
 	"github.com/openinfrastructure/sluice/segments"
 	"github.com/openinfrastructure/sluice/segments/compose"
 	"github.com/openinfrastructure/sluice/segments/selector"
@@ -285,16 +286,7 @@ func (w *world) resolve(e *entry, name string) segments.Set {
 	if r, ok := w.resolved[key]; ok && r.version == w.version {
 		return r.set
 	}
-	definitions := map[string]compose.Definition{}
-	for n, s := range e.spec.Segments {
-		d := compose.Definition{Selector: s.Selector, Certnames: s.Certnames, AnyOf: s.AnyOf, AllOf: s.AllOf, Not: s.Not}
-		if s.Percent != nil {
-			parts := uint64(*s.Percent)
-			d.Parts = &parts
-		}
-		definitions[n] = d
-	}
-	match, err := compose.Compile(definitions, name, nil)
+	match, err := compose.Compile(segment.Definitions(e.spec.Segments), name, nil)
 	if err != nil {
 		panic(err)
 	}
