@@ -155,4 +155,7 @@ func TestNodesThatFallSilentAreFound(t *testing.T) {
 	if v.Result != Fail || v.Road != RoadBound || !strings.HasPrefix(v.Reason, "silence: ") {
 		t.Errorf("of %d silent nodes after %s: %s: %s", silent, after, v.Result, v.Reason)
 	}
+	if c := v.Culprit; c == nil || c.Kind != KindSilence || len(c.Strata) != 2 || c.Strata[0].Nodes == 0 || !strings.Contains(v.Reason, "without a sign of life, hardest in ") {
+		t.Errorf("culprit %+v: %s", c, v.Reason)
+	}
 }

@@ -76,17 +76,22 @@ const mostStrata = 5
 
 // strataOf says in which strata admitted nodes show it, the hardest hit first. With one stratum that says nothing.
 func (c *cohorts) strataOf(nodes []string) []StratumShare {
-	if len(c.tally.strata) < 2 {
-		return nil
-	}
 	in := map[string]int{}
 	for _, h := range c.canaries {
 		if _, hit := slices.BinarySearch(nodes, h.Certname); hit {
 			in[h.Stratum]++
 		}
 	}
+	return c.ranked(in)
+}
+
+// ranked puts strata in the order of the share of their admitted nodes that are hit.
+func (c *cohorts) ranked(hit map[string]int) []StratumShare {
+	if len(c.tally.strata) < 2 {
+		return nil
+	}
 	var out []StratumShare
-	for name, n := range in {
+	for name, n := range hit {
 		out = append(out, StratumShare{Stratum: name, Nodes: n, Of: c.tally.strata[name]})
 	}
 	slices.SortFunc(out, func(a, b StratumShare) int {
@@ -95,9 +100,25 @@ func (c *cohorts) strataOf(nodes []string) []StratumShare {
 	return out[:min(len(out), mostStrata)]
 }
 
+// KindSilence is the culprit's kind where nodes stopped reporting: nothing says why, only what they have in common.
+const KindSilence = "silence"
+
+// silent is the culprit where the nodes that fell silent fail a stage.
+func (c *cohorts) silent(n Counts) *Culprit {
+	return &Culprit{Kind: KindSilence, Message: "does not report any more", Nodes: n.SilentNodes, Count: n.Silent, Strata: c.ranked(c.tally.silentIn)}
+}
+
 func (c *Culprit) describe() string {
 	f := Failure{Kind: c.Kind, Resource: c.Resource, File: c.File, Line: c.Line, Message: c.Message}
-	return fmt.Sprintf("%s on %s", f.describe(), count(c.Count, "node"))
+	out := fmt.Sprintf("%s on %s", f.describe(), count(c.Count, "node"))
+	if c.Kind == KindSilence {
+		out = count(c.Count, "node") + " without a sign of life"
+	}
+	if len(c.Strata) > 0 {
+		worst := c.Strata[0]
+		out += fmt.Sprintf(", hardest in %s (%d of %d)", worst.Stratum, worst.Nodes, worst.Of)
+	}
+	return out
 }
 
 // count writes a number with its noun.

@@ -91,6 +91,9 @@ func (c *cohorts) conclude(v *Verdict, s stop, fails []crossing, slis []sliResul
 	case len(fails) > 0:
 		v.Result, v.Road, v.Missing = Fail, RoadBound, nil
 		v.Reason = fails[0].check + ": " + fails[0].reason
+		if fails[0].check == eventNames[silenceEvents] {
+			v.Culprit = c.silent(v.Counts)
+		}
 		if v.Culprit != nil {
 			v.Reason += "; most often " + v.Culprit.describe()
 		}

@@ -16,6 +16,8 @@ type tally struct {
 	withRuns [mostRuns + 1]int
 	// strata counts the admitted nodes of each.
 	strata map[string]int
+	// silentIn counts the silent ones among them.
+	silentIn map[string]int
 	// controlSilent counts controls at risk that are overdue.
 	controlSilent int
 	// answers are what a certified pass rests on; quiet are the admitted nodes at risk that are silent.
@@ -47,7 +49,7 @@ func (t *tally) runs(coverage float64) int {
 }
 
 func newTally(compares bool) tally {
-	return tally{strata: map[string]int{}, compares: compares, whole: scope{name: "admitted nodes"}, stage: scope{name: "nodes that this stage admitted"}}
+	return tally{strata: map[string]int{}, silentIn: map[string]int{}, compares: compares, whole: scope{name: "admitted nodes"}, stage: scope{name: "nodes that this stage admitted"}}
 }
 
 // add counts a node; nodes come by certname.
@@ -72,6 +74,7 @@ func (t *tally) add(h *history, stage, runs int) {
 	n.Live++
 	if s.Silent {
 		n.Silent++
+		t.silentIn[h.Stratum]++
 		n.SilentNodes = capped(n.SilentNodes, h.Certname)
 	}
 	if !s.Exposed {
