@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 )
 
@@ -80,8 +81,11 @@ func renderCulprit(w io.Writer, l *look, c *culpritView) {
 	what := c.Resource
 	if what == "" {
 		what = "a failure that names no resource"
-		if c.Kind == "compile" {
+		switch c.Kind {
+		case analyzer.KindCompile:
 			what = "a compile error"
+		case analyzer.KindSilence:
+			what = "nodes that fell silent"
 		}
 	}
 	if c.File != "" {
@@ -92,6 +96,9 @@ func renderCulprit(w io.Writer, l *look, c *culpritView) {
 		l.labelled(w, "", "", shorten(safe(c.Message), 200))
 	}
 	l.labelled(w, "", "", fmt.Sprintf("on %s: %s", plural(c.Count, "node"), some(c.Nodes, c.Count)))
+	for _, s := range c.Strata {
+		l.labelled(w, "", "", fmt.Sprintf("in %s: %d of %d admitted nodes", safe(s.Stratum), s.Nodes, s.Of))
+	}
 }
 
 func (v *rolloutView) nextText(now time.Time) string {

@@ -66,6 +66,8 @@ type culpritView struct {
 	Message  string   `json:"message,omitempty"`
 	Nodes    []string `json:"nodes"`
 	Count    int      `json:"count"`
+
+	Strata []analyzer.StratumShare `json:"strata,omitempty"`
 }
 
 // checkView is one question of the verdict.
@@ -128,7 +130,7 @@ func culpritOf(r *tree.Rollout) *culpritView {
 	if c == nil || r.State.Phase == gate.Completed || r.State.Phase == gate.Superseded {
 		return nil
 	}
-	return &culpritView{Kind: c.Kind, Resource: c.Resource, File: c.File, Line: c.Line, Message: c.Message, Nodes: c.Nodes, Count: c.Count}
+	return &culpritView{Kind: c.Kind, Resource: c.Resource, File: c.File, Line: c.Line, Message: c.Message, Nodes: c.Nodes, Count: c.Count, Strata: c.Strata}
 }
 
 // stopsOf are the stops in force as an edge sees them: what has latched, and flags that the leader may not have
