@@ -159,3 +159,35 @@ func TestNodesThatFallSilentAreFound(t *testing.T) {
 		t.Errorf("culprit %+v: %s", c, v.Reason)
 	}
 }
+
+// TestMakingAChangeIsNoLackOfConvergence: the first run with the change changes every canary, and every second node now and then changes
+// something at any run. That is no reason to take anything back; runs that go on changing are.
+func TestMakingAChangeIsNoLackOfConvergence(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		again bool
+		want  Result
+	}{{"once", false, Pass}, {"at every run", true, Fail}} {
+		w := newWorld(60, 600)
+		for i := range w.Nodes {
+			base := i%2 == 0
+			for n := 1; n <= 12; n++ {
+				r := w.nth(w.Nodes[i].Certname, n)
+				first := w.Nodes[i].Admitted() && n == 2
+				if base && (n+i/2)%3 == 0 || first || c.again && w.Nodes[i].Admitted() && n < 2 {
+					r.Status = statusChanged
+				}
+			}
+			if w.Nodes[i].Admitted() {
+				r := w.run(w.Nodes[i].Certname, -2*time.Minute, "cand")
+				if c.again {
+					r.Status = statusChanged
+				}
+			}
+		}
+		got := checkOf(t, Look(DefaultPolicy(), w.Evidence), "convergence")
+		if got.Result != c.want {
+			t.Errorf("%s: %s: %s, %+v", c.name, got.Result, got.Reason, got.Bound)
+		}
+	}
+}

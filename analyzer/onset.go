@@ -81,7 +81,7 @@ func (c *cohorts) odd(h *history) (o Odd) {
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			if r := &runs[i].Run; !r.Produced.After(c.evidence.Now) && recent.Add(r, 0) {
-				recent.Odd(h.state.usual, h.state.patience, c.evidence.StageStarted, &o)
+				recent.Odd(h.state.usual, h.state.patience, c.evidence.StageStarted, h.state.FirstExposed, &o)
 			}
 		}
 	}
@@ -89,8 +89,9 @@ func (c *cohorts) odd(h *history) (o Odd) {
 }
 
 // Odd notes what is out of the ordinary in the runs that are remembered, after one was added, in whatever order they come:
-// what was found among them before is found again or was not so.
-func (r *Recent) Odd(usual, patience time.Duration, started time.Time, o *Odd) {
+// what was found among them before is found again or was not so. first is when the node first ran the change, the zero time
+// where it has not.
+func (r *Recent) Odd(usual, patience time.Duration, started, first time.Time, o *Odd) {
 	marks := r.marks[:r.n]
 	if len(marks) == 0 {
 		return
@@ -101,7 +102,7 @@ func (r *Recent) Odd(usual, patience time.Duration, started time.Time, o *Odd) {
 	if o.Silence.At >= marks[0].ended().Add(usual).UnixMilli() {
 		o.Silence = Onset{}
 	}
-	r.unsettled(started, &o.Convergence)
+	r.unsettled(started, first, &o.Convergence)
 	for i := 1; i < len(marks); i++ {
 		if last := marks[i-1].ended(); marks[i].ended().Sub(last) > patience {
 			o.Silence.missed(last, usual, patience, started)
@@ -111,11 +112,16 @@ func (r *Recent) Odd(usual, patience time.Duration, started time.Time, o *Odd) {
 
 func (m mark) ended() time.Time { return fromQuarters(m.at).Add(time.Duration(m.length) * quarter) }
 
-// unsettled notes the second run in a row that changed something. A change is allowed one run to be made.
-func (r *Recent) unsettled(started time.Time, o *Onset) {
+// unsettled notes the second run in a row that changed something. The run that makes the change does not count, so that a node
+// with it has no more reason to show this than one without.
+func (r *Recent) unsettled(started, first time.Time, o *Onset) {
 	changed := false
 	for _, m := range r.marks[:r.n] {
 		if !m.healthy() {
+			continue
+		}
+		if !first.IsZero() && m.at == quarters(first, false) {
+			changed = false
 			continue
 		}
 		if changed && m.flags&isChanged != 0 {

@@ -268,6 +268,14 @@ func (p *Progress) take(m mark, admitted, now time.Time, candidate uint16, param
 	}
 }
 
+// First is when the node first ran the candidate, the zero time where it has not.
+func (p Progress) First() time.Time {
+	if p.runs == 0 {
+		return time.Time{}
+	}
+	return fromQuarters(p.first)
+}
+
 // Runs is how many runs of the candidate count.
 func (p Progress) Runs() int32 { return int32(p.runs) }
 

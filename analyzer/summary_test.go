@@ -67,7 +67,7 @@ func summarised(e Evidence, p Policy) Evidence {
 		sum.Slower = recent.Slower(habit, reference, n.Admitted(), 0, e.Kind == KindParameters)
 		usual, patience := p.Silence.Patience(habit)
 		for _, r := range rings {
-			r.Odd(usual, patience+e.Sources.Lag, e.StageStarted, &odd)
+			r.Odd(usual, patience+e.Sources.Lag, e.StageStarted, progress.First(), &odd)
 		}
 		if odd != (Odd{}) {
 			sum.Odd = &odd

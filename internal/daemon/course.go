@@ -65,7 +65,7 @@ func (c *course) odd(l *ledger, id uint32, i int32) {
 	}
 	before := o
 	usual, patience := c.silence.Patience(c.sums[i].Habit)
-	l.recent[id].Odd(usual, patience, c.started, &o)
+	l.recent[id].Odd(usual, patience, c.started, c.progress[i].First(), &o)
 	switch {
 	case o == (analyzer.Odd{}):
 		c.sums[i].Odd = nil
