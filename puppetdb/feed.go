@@ -19,7 +19,16 @@ type Source interface {
 	Reports(ctx context.Context, from, to time.Time, fn func(Report) error) error
 }
 
-var _ Source = (*Client)(nil)
+// Counter is a Source that can say how many reports Reports would bring. A Feed then reads again only where
+// the number is not the one that it knows. *Client is one.
+type Counter interface {
+	Count(ctx context.Context, from, to time.Time) (int, error)
+}
+
+var (
+	_ Source  = (*Client)(nil)
+	_ Counter = (*Client)(nil)
+)
 
 // Batch is what one Poll brought.
 type Batch struct {
@@ -47,6 +56,7 @@ type Feed struct {
 	seen    []prints  // by slice, beside state.read
 	now     time.Time // of the last Poll
 	through time.Time // of the last Batch
+	few     int       // see fewRows
 }
 
 // NewFeed returns a feed of the reports produced since start.
@@ -63,6 +73,7 @@ func NewFeed(source Source, start time.Time, opts Options) (*Feed, error) {
 		source:  source,
 		state:   state{opts: o, start: start, span: o.Span},
 		through: start,
+		few:     fewRows,
 	}, nil
 }
 
@@ -98,21 +109,25 @@ func (f *Feed) PollEach(ctx context.Context, now time.Time, sink func([]Report))
 		if len(failed) == maxFailures || ctx.Err() != nil {
 			break
 		}
-		fresh, rows, err := f.readSlice(ctx, sl)
+		fresh, rows, err := f.readDue(ctx, sl)
 		largest = max(largest, rows)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("report feed: %s to %s: %w", wire(sl.from), wire(sl.to), err))
-			continue
+		} else {
+			f.settle(sl)
 		}
-		done++
+		if err == nil || len(fresh) > 0 {
+			done++
+		}
 		for i := range fresh {
 			if fresh[i].ProducerTimestamp.Before(f.through) {
 				b.Late++
 			}
 		}
-		slices.SortFunc(fresh, inOrder)
-		sink(fresh)
-		f.settle(sl)
+		if len(fresh) > 0 {
+			slices.SortFunc(fresh, inOrder)
+			sink(fresh)
+		}
 	}
 	b.Incomplete = errors.Join(append(failed, ctx.Err())...)
 	f.adapt(len(failed) > 0, largest)
@@ -137,6 +152,68 @@ func (f *Feed) tick(now time.Time) error {
 		f.now = now
 	}
 	return nil
+}
+
+// readDue reads one planned range: all of it, or of a range that was read before, what has grown since. After an error
+// the reports are those of the parts that were read whole.
+func (f *Feed) readDue(ctx context.Context, sl slice) (fresh []Report, rows int, err error) {
+	parts, err := f.grown(ctx, sl)
+	for _, part := range parts {
+		if err != nil {
+			break
+		}
+		var news []Report
+		var n int
+		news, n, err = f.readSlice(ctx, part)
+		fresh, rows = append(fresh, news...), max(rows, n)
+	}
+	return fresh, rows, err
+}
+
+// fewRows is how many reports are read sooner than counted: a query has its own price.
+const fewRows = 1000
+
+// grown gives the parts of a range that have to be read, and marks the rest as read: slices that were read whole before
+// and of which the source counts as many reports as are known. Their last reading is never left to counting, since a
+// number hides what went when as much came.
+func (f *Feed) grown(ctx context.Context, sl slice) (parts []slice, err error) {
+	s := &f.state
+	counter, can := f.source.(Counter)
+	known := 0
+	for i := s.index(sl.from); i < s.index(sl.to) && can; i++ {
+		if f.countable(i) {
+			known += f.seen[i-s.first].len()
+		}
+	}
+	if known < f.few {
+		return []slice{sl}, nil
+	}
+	for i := s.index(sl.from); i < s.index(sl.to); i++ {
+		part := slice{s.at(i), s.at(i + 1)}
+		if f.countable(i) {
+			n, err := counter.Count(ctx, part.from, part.to)
+			if err != nil {
+				return nil, err
+			}
+			if n == f.seen[i-s.first].len() {
+				f.mark(part)
+				continue
+			}
+		}
+		if n := len(parts); n > 0 && parts[n-1].to.Equal(part.from) {
+			parts[n-1].to = part.to
+			continue
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+// countable says of a slice that it was read after its end, and that this is not its last reading.
+func (f *Feed) countable(i int) bool {
+	end := f.state.at(i + 1)
+	last := f.state.lastRead(i)
+	return !last.IsZero() && !last.Before(end) && f.now.Before(end.Add(f.state.opts.Horizon))
 }
 
 // readSlice reads one planned range and, if all of it came, marks its slices
@@ -208,6 +285,9 @@ func (p *prints) known(print uint64) bool {
 	p.fresh[print] = struct{}{}
 	return false
 }
+
+// len is how many reports are known.
+func (p *prints) len() int { return len(p.settled) + len(p.fresh) }
 
 // settle is called when hardly anything is to be expected any more.
 func (p *prints) settle() {

@@ -21,16 +21,31 @@ type late struct {
 
 // archive is a Source that shows what is visible at now, and fails on demand.
 type archive struct {
-	all  []late
-	now  time.Time
-	fail func(from, to time.Time) error
-	asks int
+	all    []late
+	now    time.Time
+	fail   func(from, to time.Time) error
+	asks   int
+	rows   int
+	counts int
+}
+
+// counting is an archive that can count, too.
+type counting struct{ *archive }
+
+func (c counting) Count(ctx context.Context, from, to time.Time) (n int, err error) {
+	asks, rows := c.asks, c.rows
+	c.counts++
+	seen := map[string]bool{}
+	err = c.Reports(ctx, from, to, func(r Report) error { seen[r.Hash] = true; return nil })
+	c.asks, c.rows = asks, rows
+	return len(seen), err
 }
 
 func (a *archive) Reports(_ context.Context, from, to time.Time, fn func(Report) error) error {
 	a.asks++
 	for _, r := range a.all {
 		if !r.visible.After(a.now) && !r.ProducerTimestamp.Before(from) && r.ProducerTimestamp.Before(to) {
+			a.rows++
 			if err := fn(r.Report); err != nil {
 				return err
 			}
@@ -244,6 +259,9 @@ func TestFeedLosesNothing(t *testing.T) {
 		}
 		width := time.Duration(rapid.SampledFrom([]int{1, 4, 10}).Draw(t, "width")) * time.Minute
 		f := newTestFeed(t, a, noon, Options{Width: width})
+		if rapid.Bool().Draw(t, "counting") {
+			f.source, f.few = counting{a}, rapid.IntRange(0, 3).Draw(t, "few")
+		}
 		pace := rapid.SampledFrom([]int{240, 900, 900, 7200}).Draw(t, "pace")
 		got := map[string]int{}
 		through := noon
@@ -292,4 +310,60 @@ func TestFeedLosesNothing(t *testing.T) {
 			t.Fatalf("%d slices are remembered, want %d at most", len(f.seen), limit)
 		}
 	})
+}
+
+// TestFeedCountsBeforeItReadsAgain: of a fleet that is not small, a report that came in time is read once or twice and at the end, and a
+// late one has its slice alone read again, although every slice is looked at twenty times.
+func TestFeedCountsBeforeItReadsAgain(t *testing.T) {
+	a := &archive{}
+	const perMinute, minutes = 60, 30
+	for i := range perMinute * minutes {
+		at := noon.Add(time.Duration(i) * time.Second)
+		a.add(i, at, at.Add(time.Second))
+	}
+	a.add(9999, noon.Add(mins(10.5)), noon.Add(mins(90)))
+	f := newTestFeed(t, a, noon, Options{Ahead: time.Second, Width: 30 * time.Second})
+	f.source, f.few = counting{a}, 10
+	got := 0
+	for at := time.Duration(0); at < 8*time.Hour; at += 30 * time.Second {
+		a.now = noon.Add(at + 7*time.Second)
+		b, err := f.Poll(t.Context(), a.now)
+		if err = errors.Join(err, b.Incomplete); err != nil {
+			t.Fatal(err)
+		}
+		got += len(b.Reports)
+	}
+	if got != perMinute*minutes+1 {
+		t.Errorf("%d reports came, want %d", got, perMinute*minutes+1)
+	}
+	if each := float64(a.rows) / float64(got); each > 2.6 || each < 2 || a.counts < 60*12 {
+		t.Errorf("a report was read %.2f times, and counted %d times in all", each, a.counts)
+	}
+}
+
+// TestFeedCountsFail: a count that fails leaves its range due, and what cannot be counted is not taken for read.
+func TestFeedCountsFail(t *testing.T) {
+	a := &archive{now: noon.Add(mins(3))}
+	a.add(1, noon.Add(mins(1)), noon)
+	f := newTestFeed(t, a, noon, Options{Ahead: time.Second})
+	f.source, f.few = counting{a}, 1
+	if _, err := f.Poll(t.Context(), a.now); err != nil {
+		t.Fatal(err)
+	}
+	a.add(2, noon.Add(mins(1.5)), noon.Add(mins(4)))
+	a.now = noon.Add(mins(9))
+	down := errors.New("down")
+	a.fail = func(from, _ time.Time) error {
+		if from.Before(noon.Add(mins(3))) {
+			return down
+		}
+		return nil
+	}
+	if b, err := f.Poll(t.Context(), a.now); !errors.Is(err, down) || len(b.Reports) > 0 {
+		t.Fatalf("a count that fails: %v, %v", b, err)
+	}
+	a.fail = nil
+	if b, err := f.Poll(t.Context(), a.now); err != nil || b.Incomplete != nil || !slices.Equal(names(b), []string{"n2"}) {
+		t.Fatalf("afterwards: %v, %v", b, err)
+	}
 }

@@ -16,7 +16,7 @@ type Options struct {
 	// hourly, 5 times. Default 6 hours; at least Overlap.
 	Horizon time.Duration
 	// Sweep is the longest time between two readings of a slice younger than
-	// Horizon. Default 30 minutes.
+	// Horizon. Default 30 minutes. From a Counter a reading may be a count.
 	Sweep time.Duration
 	// Width is the length of a slice. Default 1 minute.
 	Width time.Duration

@@ -35,6 +35,7 @@ type filter func(row) bool
 type query struct {
 	match   filter
 	columns []string
+	count   bool // how many rows there are, instead of them
 }
 
 // badQuery is answered with 400 and plain text.
@@ -61,15 +62,26 @@ func (e entity) compile(ast any) (query, error) {
 	if len(list) < 2 || len(list) > 3 {
 		return all, bad("extract takes one or two arguments, got %d", len(list)-1)
 	}
-	columns, err := e.projection(list[1])
-	if err != nil {
-		return all, err
+	var err error
+	if all.count = isCount(list[1]); !all.count {
+		if all.columns, err = e.projection(list[1]); err != nil {
+			return all, err
+		}
 	}
-	all.columns = columns
 	if len(list) == 3 {
 		all.match, err = e.filter(list[2])
 	}
 	return all, err
+}
+
+// isCount recognizes [["function","count"]], the one function that is known here.
+func isCount(v any) bool {
+	list, _ := v.([]any)
+	if len(list) != 1 {
+		return false
+	}
+	call, _ := list[0].([]any)
+	return len(call) == 2 && call[0] == "function" && call[1] == "count"
 }
 
 func (e entity) projection(v any) ([]string, error) {

@@ -109,9 +109,14 @@ func (a answer) write(w io.Writer, from Backend) error {
 		return err
 	}
 	sep := ""
+	count := 0
 	line := make([]byte, 0, 1024)
 	emit := func(r row) bool {
 		if !a.query.match(r) {
+			return true
+		}
+		if a.query.count {
+			count++
 			return true
 		}
 		b, err := json.Marshal(a.query.project(r))
@@ -127,6 +132,10 @@ func (a answer) write(w io.Writer, from Backend) error {
 	}
 	switch a.entity.name {
 	case "reports":
+		if a.query.count && a.reports.alone {
+			from.Reports(a.reports.from, a.reports.to, func(puppetdb.Report) bool { count++; return true })
+			break
+		}
 		if lean := a.query.columns; a.reports.alone && len(lean) > 0 && !slices.ContainsFunc(lean, heavy) {
 			from.Reports(a.reports.from, a.reports.to, func(r puppetdb.Report) bool {
 				line = appendLean(append(line[:0], sep...), r, lean)
@@ -136,7 +145,7 @@ func (a answer) write(w io.Writer, from Backend) error {
 			})
 			break
 		}
-		detailed := a.query.columns == nil || slices.ContainsFunc(a.query.columns, heavy)
+		detailed := a.query.columns == nil && !a.query.count || slices.ContainsFunc(a.query.columns, heavy)
 		yield := func(r puppetdb.Report) bool {
 			d := puppetdb.Detail{}
 			if detailed {
@@ -166,6 +175,11 @@ func (a answer) write(w io.Writer, from Backend) error {
 		from.Inventory(func(n puppetdb.Node, at time.Time) bool {
 			return emit(row{"certname": n.Certname, "timestamp": stampOf(at), "environment": orNull(n.Environment), "facts": n.Facts, "trusted": n.Trusted})
 		})
+	}
+	if a.query.count {
+		if _, err := out.WriteString(`{"count":` + strconv.Itoa(count) + `}`); err != nil {
+			return err
+		}
 	}
 	if err := out.WriteByte(']'); err != nil {
 		return err

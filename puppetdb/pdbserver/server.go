@@ -195,6 +195,9 @@ func (s *Server) rows(a answer) []row {
 			rows = append(rows, a.query.project(row))
 		}
 	}
+	if a.query.count {
+		return []row{{"count": len(rows)}}
+	}
 	return rows
 }
 

@@ -47,6 +47,12 @@ func (k *contract) reports(t *testing.T) {
 		if diff := cmp.Diff(tc.want, k.between(t, tc.from, tc.to)); diff != "" {
 			t.Errorf("reports from %s to %s (-want +got):\n%s", tc.from, tc.to, diff)
 		}
+		seen := 0
+		read := k.c.Reports(t.Context(), at(tc.from), at(tc.to), func(puppetdb.Report) error { seen++; return nil }) // others' too
+		n, err := k.c.Count(t.Context(), at(tc.from), at(tc.to))
+		if err = errors.Join(err, read); err != nil || n != seen || n < len(tc.want) {
+			t.Errorf("%d reports from %s to %s are counted, %d are read: %v", n, tc.from, tc.to, seen, err)
+		}
 	}
 }
 
