@@ -56,6 +56,24 @@ func TestDirectory(t *testing.T) {
 	l.auditIsWhole("state")
 }
 
+// TestFlagsByEcho: from its start on, and again after somebody took the directory away, a rollout is stopped by one echo.
+func TestFlagsByEcho(t *testing.T) {
+	l := newDirLab(t, 8).lead()
+	l.l.leader.store = l.kv // without the faults between, which have no directories
+	l.look()
+	l.start("ntp", "production_2")
+	l.look()
+	l.must(os.RemoveAll(filepath.Join(l.tree, "flags", "ntp")))
+	l.look()
+	l.must(os.WriteFile(filepath.Join(l.tree, "flags", "ntp", "pause"), []byte("true\n"), 0o644))
+	l.look()
+	if closed := l.closed("ntp"); !strings.Contains(closed, "pause") {
+		t.Errorf("closed are %q, want pause", closed)
+	}
+	l.must(os.WriteFile(filepath.Join(l.tree, "flags", "ntp", "pause"), []byte("false\n"), 0o644))
+	l.until("ntp", gate.Completed)
+}
+
 // TestFilesByHand: a flag that a person writes stops the edges while nobody leads, and a file of the tree that was
 // edited into nonsense holds everything, says so, and moves nobody.
 func TestFilesByHand(t *testing.T) {

@@ -45,6 +45,7 @@ type leader struct {
 	freezes      freezes
 	lastError    string
 	told         bool // the store has lastError
+	unfolded     bool // it was said that directories cannot be made
 }
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
@@ -134,6 +135,7 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 		return false, err // without the lease, or against a key that never gives way, there is no sense in that
 	}
 	l.conflicts = 0
+	l.folders(snap)
 	l.publishStatus(ctx, c, d, world)
 	l.notify(ctx, snap)
 	l.metrics.world(world, d, c.snap.Document)

@@ -36,6 +36,7 @@ func HoldKey(id string) string                 { return "holds/" + id }
 func PinKey(certname string) string            { return "pins/" + certname }
 func VetoKey(id string) string                 { return "vetoes/" + id }
 func AuditKey(seq uint64) string               { return fmt.Sprintf("audit/%012d", seq) }
+func FlagsPrefix(rollout string) string        { return "flags/" + rollout }
 func FlagKey(rollout, flag string) string      { return "flags/" + rollout + "/" + flag }
 func ApprovalKey(rollout, stage string) string { return "flags/" + rollout + "/approve/" + stage }
 

@@ -155,6 +155,14 @@ func writeAt(f *os.File, text string) error {
 // Path is the directory.
 func (s *Store) Path() string { return s.root }
 
+// Folder makes the directory for the keys below one, for people to write into. It is no key and no change.
+func (s *Store) Folder(key string) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
+	return classify(os.MkdirAll(filepath.Join(s.root, pathOf(key)), 0o775))
+}
+
 // Close ends what watches the directory, gives up leases, and lets another daemon in.
 func (s *Store) Close() {
 	s.mu.Lock()

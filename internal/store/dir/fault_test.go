@@ -200,3 +200,30 @@ func TestReadOnly(t *testing.T) {
 		t.Error("a daemon that can write nothing starts")
 	}
 }
+
+// TestFolder: a directory for people to write into, which is no key, hides none, and survives the removal of a flag beside it.
+func TestFolder(t *testing.T) {
+	s := opened(t, t.TempDir())
+	for range 2 {
+		if err := s.Folder("flags/ntp"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _, err := s.List(t.Context(), "")
+	if err != nil || len(list) != 0 {
+		t.Fatalf("an empty directory is listed as %v, %v", list, err)
+	}
+	shell(t, s.root, "echo true > flags/ntp/pause")
+	if e, err := s.Get(t.Context(), "flags/ntp/pause"); err != nil || strings.TrimSpace(string(e.Value)) != "true" {
+		t.Errorf("the flag reads %q, %v", e.Value, err)
+	}
+	if err := s.Txn(t.Context(), store.Set("rollouts/web", []byte("1"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Folder("rollouts/web"); err == nil {
+		t.Error("a directory was made where a key has its value")
+	}
+	if err := s.Folder("../elsewhere"); err == nil {
+		t.Error("a directory was made outside the tree")
+	}
+}
