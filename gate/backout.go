@@ -132,3 +132,10 @@ func (s *stepper) ready(o *Rollout) bool {
 	delayed := f != nil && f.Delay.Raw != ""
 	return (start == nil || !s.w.Now.Before(start.NotBefore)) && !s.w.Stops.Paused(o.Spec.Name) && !delayed
 }
+
+// brief is a verdict without its parts.
+func brief(v analyzer.Verdict) *analyzer.Verdict {
+	v.Checks, v.Missing, v.Uncertified, v.Looks = nil, nil, nil, nil
+	v.Counts.Unexposed, v.Counts.SilentNodes, v.Counts.ExcludedNodes = nil, nil, nil
+	return &v
+}

@@ -130,6 +130,9 @@ func (s *stepper) run() {
 	st := &s.state.Stages[i]
 	st.Passed, st.Verdict = s.w.Now, s.r.Verdict.Evidence
 	s.state.Verdict = &s.r.Verdict
+	if i+1 < len(s.r.Spec.Schedule.Stages) { // the state is written again with every step, and the evidence has the rest
+		s.state.Verdict = brief(s.r.Verdict)
+	}
 	s.event(EventStageEnded, i, "sluice", "stage "+st.Name+" passed: "+s.r.Verdict.Reason)
 	if i+1 < len(s.r.Spec.Schedule.Stages) {
 		s.admit(i+1, s.r.Next)

@@ -78,6 +78,12 @@ schedules:
       - {name: canary, segment: canary, bake: {time: 10m, runs: 2}}
       - {name: fra1, segment: fra1, bake: {time: 10m, runs: 2}}
       - {name: everyone, bake: {time: 10m, runs: 2}}
+  steps:
+    growth: 100
+    stages:
+      - {name: five, percent: 5%%, ramp: {in_flight: 2}, bake: {time: 10m, runs: 2}}
+      - {name: half, percent: 50%%, ramp: {in_flight: 8}, bake: {time: 10m, runs: 2}}
+      - {name: everyone, ramp: {in_flight: 8}, bake: {time: 10m, runs: 2}}
   train:
     growth: 100
     supersede: train
@@ -90,11 +96,17 @@ func newLab(t *testing.T, n int) *lab { return newLabOn(t, n, mem.New(), "") }
 
 // newLabOn is a lab on another store. Where that is a directory, the edges read it themselves.
 func newLabOn(t *testing.T, n int, kv store.Store, tree string) *lab {
-	l := &lab{T: t, now: t0, kv: kv, tree: tree, pdb: puppetdbtest.NewServer(t), dir: t.TempDir(),
-		ran: map[string]map[string]bool{}, gets: map[string]string{}, breaks: func(string, string) string { return "" }}
+	var names []string
 	for i := range n {
-		l.nodes = append(l.nodes, fmt.Sprintf("n%02d", i))
+		names = append(names, fmt.Sprintf("n%02d", i))
 	}
+	return newLabOf(t, names, kv, tree)
+}
+
+// newLabOf is a lab of nodes with names.
+func newLabOf(t *testing.T, names []string, kv store.Store, tree string) *lab {
+	l := &lab{nodes: names, T: t, now: t0, kv: kv, tree: tree, pdb: puppetdbtest.NewServer(t), dir: t.TempDir(),
+		ran: map[string]map[string]bool{}, gets: map[string]string{}, breaks: func(string, string) string { return "" }}
 	l.initialise()
 	for _, env := range []string{"production_1", "production_2", "production_3"} {
 		l.deploy(env, "sha-"+env)
