@@ -19,7 +19,7 @@ func TestAnyControllerMovesAtMostTheLimit(t *testing.T) {
 		sets := []segments.Set{e.set(order[:300]), e.set(order[700:]), e.set(order[200:800]), e.set(order[:5])}
 		generation, total, start := uint64(10), 0.0, e.now
 		saved, before := e.state.Saved, e.answers()
-		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 5).Draw(rt, "steps") {
 			e.now = e.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(rt, "minutes")) * time.Minute)
 			generation++
 			was := e.state
