@@ -29,14 +29,14 @@ func TestSpecs(t *testing.T) {
 	if m == nil {
 		t.Fatal(out)
 	}
-	if n, err := strconv.Atoi(m[1]); err != nil || n < 11 {
+	if n, err := strconv.Atoi(m[1]); err != nil || n < 32 {
 		t.Errorf("%d examples ran: the test looks at the wrong place\n%s", n, out)
 	}
 }
 
 func TestLint(t *testing.T) {
 	files, err := filepath.Glob("sluice/*/*.pp")
-	if err != nil || len(files) < 4 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("%v, %v: the test looks at the wrong place", files, err)
 	}
 	if out := run(t, "puppet-lint", "--fail-on-warnings", "."); out != "" {
