@@ -148,6 +148,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			}
 			c.sums[i].Runs = c.progress[i].Runs()
 			c.habit(l, id, int32(i))
+			c.slower(l, id, int32(i))
 		case at.IsZero() && (controls || fresh(i)):
 			c.cut[i] = false
 			c.habit(l, id, int32(i))
@@ -158,8 +159,8 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			n.Outside = by < 0 && set != "" && !member(set, segments.Fingerprint(n.Certname))
 			c.sums[i].Odd = nil
 			c.odd(l, id, int32(i))
+			c.slower(l, id, int32(i))
 		}
-		c.slower(l, id, int32(i))
 	}
 	if controls {
 		c.stratify(spec.PolicyOf(stage).Strata)
