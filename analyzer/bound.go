@@ -67,9 +67,13 @@ func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 	if b.Canary < 2 || excess <= tolerate {
 		return b, nil, nil // one node alone takes no change back, and what is tolerated does not either
 	}
+	risk := "higher than"
+	if b.Hazard > 1 {
+		risk = fmt.Sprintf("at least %.3g times", b.Hazard)
+	}
 	return b, &crossing{check: eventNames[check], reason: fmt.Sprintf(
-		"%d of the %d nodes that had it since the stage began have the change, %.3g would without an effect: %+.2g points (%.2g tolerated), the risk is at least %.3g times that of nodes without it (exact sequential test, alpha %.2g, %d were enough)",
-		b.Canary, b.Events, b.Expected, 100*excess, 100*tolerate, b.Hazard, alpha, b.Reject)}, nil
+		"%d of the %d nodes that %s since the stage began have the change, %.2g would by chance: %+.2g points (%.2g tolerated), a risk %s that of nodes without it (exact sequential test, alpha %.2g, %d were enough)",
+		b.Canary, b.Events, eventWords[check], b.Expected, 100*excess, 100*tolerate, risk, alpha, b.Reject)}, nil
 }
 
 // excess is the estimated increase of the share of nodes that have the event: more canaries than their controls let

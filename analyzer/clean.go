@@ -63,11 +63,11 @@ func (c *cohorts) lacks(n Counts) []string {
 		out = append(out, s.lacks(c.policy)...)
 	}
 	if behind := c.tally.behind; n.Exposed > 0 && n.Runs < c.policy.Runs {
-		out = append(out, fmt.Sprintf("%d exposed nodes have fewer than %d runs of the candidate, the fewest %d: %s",
-			behind, c.policy.Runs, n.Runs, names(c.tally.behindNames, behind)))
+		out = append(out, fmt.Sprintf("%s with fewer than %d runs of the candidate, the fewest %d: %s",
+			count(behind, "exposed node"), c.policy.Runs, n.Runs, names(c.tally.behindNames, behind)))
 	}
 	if c.quiet(n) {
-		out = append(out, fmt.Sprintf("%d admitted nodes are silent: %s", n.Silent, names(n.SilentNodes, n.Silent)))
+		out = append(out, fmt.Sprintf("%s without a sign of life for too long: %s", count(n.Silent, "admitted node"), names(n.SilentNodes, n.Silent)))
 	}
 	if of := n.Control + n.ControlExcluded; n.ControlExcluded > most(c.policy.Silence.MaxExcluded, of) {
 		out = append(out, fmt.Sprintf("%d of %d controls are left out, not alive or not enforcing before the stage", n.ControlExcluded, of))

@@ -61,7 +61,7 @@ func TestOneStepFromAPass(t *testing.T) {
 		{"admitted after its first run", func(w *world, _ *Policy) { w.Nodes[0].AdmittedAt = now.Add(-30 * time.Minute) }, "fewer than 2 runs"},
 		{"silent", func(w *world, _ *Policy) {
 			w.drop(func(r Run) bool { return r.Certname != c0 || r.Start.Before(now.Add(-30*time.Minute)) })
-		}, "1 admitted nodes are silent: c000.example.test"},
+		}, "1 admitted node without a sign of life for too long: c000.example.test"},
 		{"too many left out", func(w *world, _ *Policy) {
 			w.drop(func(r Run) bool { return r.Certname > "c002.example.test" || !r.Start.Before(w.StageStarted) })
 		}, "3 of 20 admitted nodes are left out"},

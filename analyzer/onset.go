@@ -15,6 +15,9 @@ const (
 // eventNames are what the checks are called everywhere.
 var eventNames = [eventChecks]string{"compile", "convergence", "corrective", "new_failures", "silence"}
 
+// eventWords say what a node did.
+var eventWords = [eventChecks]string{"got no catalog", "went on changing", "were put right again", "failed", "fell silent"}
+
 // Onset is the first event of a kind that a node has in a stage: whether as a canary or as a control depends on its time.
 type Onset struct {
 	// At is when it happened: the beginning of the run that shows it, or the time at which a missing run should have

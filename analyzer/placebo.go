@@ -58,5 +58,5 @@ func (c *cohorts) placeboOf(of class, test *stats.ECS, back, from time.Time) str
 	if !test.Rejected {
 		return ""
 	}
-	return fmt.Sprintf("%d of the %d nodes that failed had yet to get the change, %.3g would by chance", test.J, got.canary+got.control, got.expected)
+	return fmt.Sprintf("%d of the %d nodes that failed were those that have the change now, %.2g would by chance", test.J, got.canary+got.control, got.expected)
 }
