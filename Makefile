@@ -14,7 +14,7 @@ STEPS ?= 1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz walk stats stats-rollouts stats-doc clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz walk stats stats-rollouts stats-doc bench-stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,14 +67,18 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 walk: ## a random walk of a million verbs and events over gate and edges, invariants after each (a minute); STEPS=1000000
 	GOGC=400 go test -count=1 -v -run '^TestWalk$$' ./internal/walk -walk.steps $(STEPS)
 
-stats: ## the tables of docs/statistics.md; RUNS=10000 (a minute)
-	@go run ./tools/statsbench --runs $(or $(RUNS),10000)
+stats: ## the tables of docs/statistics.md; RUNS=1000 (a few minutes)
+	@go run ./tools/statsbench --runs $(or $(RUNS),1000)
 
 stats-rollouts: ## whole rollouts through the judge: the tables of docs/judge.md; RUNS=400 NODES=2000 (ten minutes of a core)
 	@go run ./tools/rolloutbench --runs $(or $(RUNS),400) --nodes $(or $(NODES),2000)
 
-stats-doc: ## the same, written into docs/statistics.md
+stats-doc: ## tables and pictures, written into docs/statistics.md; RUNS=10000 (half an hour)
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000) --write docs/statistics.md
+
+bench-stats: ## the tests of analyzer/stats against scipy and R, which it installs (as root, 2 minutes)
+	@tools/setup.sh --also python3-scipy r-base-core
+	@go run ./tools/statsbench/speed
 
 image: ## container image
 	docker build --build-arg VERSION=$(VERSION) -t sluice:$(VERSION) .

@@ -46,6 +46,8 @@ var layers = []struct {
 	{"internal/config", []string{"analyzer", "analyzer/sli", "gate", "gate/schedule", "segments/selector", "segments/compose", "internal/segment", "internal/ical"}},
 	{"internal/segment", []string{"gate", "segments/compose"}},
 	{"internal/plan", []string{"internal/segment", "analyzer", "analyzer/stats", "gate", "gate/schedule", "segments", "segments/..."}},
+	{"internal/intake", []string{"analyzer", "puppetdb"}},
+	{"internal/replay", []string{"analyzer", "analyzer/stats", "puppetdb", "segments", "internal/intake"}},
 	{"internal/siteenc", []string{"internal/config"}},
 	{"internal/ical", []string{"gate/schedule"}},
 	{"internal/notify/...", nil},
@@ -62,14 +64,15 @@ var layers = []struct {
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
 	{"internal/cli/progress", nil},
-	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/siteenc", "puppetdb"}},
+	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
-		"internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
+		"internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
 	{"tools/statsbench/internal/kayenta", nil},
 	{"tools/rolloutbench", []string{"analyzer", "analyzer/stats"}},
+	{"tools/statsbench/speed", []string{"analyzer/stats"}}, // measures; linked into no program
 	{"tools/statsbench", []string{"analyzer/stats", "tools/statsbench/internal/kayenta"}},
 	{"internal/e2e/benchconsul", []string{"internal/store/...", "internal/enc/edge", "segments"}}, // measure; linked into no program
 	{"internal/e2e/benchpuppetdb", []string{"internal/e2e/stack", "internal/fleetsim", "puppetdb"}},

@@ -2,6 +2,7 @@
 # Installs what the tests need on Debian 12 with Go: the real PostgreSQL, PuppetDB, puppetserver, Puppet and Prometheus
 # from Debian packages, consul and consul-template built from tools/, and the class cache that makes the JVMs boot in a
 # third of the time. Everything but the packages goes into $SLUICE_CACHE (default $HOME/.cache/sluice).
+# tools/setup.sh --also PACKAGE...: Debian packages that only a comparison needs.
 # Says nothing, and takes less than a second, when all is there.
 set -euo pipefail
 umask 022
@@ -9,6 +10,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${SLUICE_CACHE:-${HOME:?set HOME or SLUICE_CACHE}/.cache/sluice}
 packages=(gcc libc6-dev postgresql dbconfig-no-thanks puppetdb puppetserver puppet puppet-terminus-puppetdb prometheus
   ruby-rspec-puppet puppet-lint python3 curl)
+if [ "${1:-}" = --also ]; then
+  packages+=("${@:2}")
+fi
 
 say() { echo "tools/setup.sh: $*" >&2; }
 die() { say "$@"; exit 1; }

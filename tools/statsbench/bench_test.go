@@ -16,7 +16,7 @@ func TestErrorOfECS(t *testing.T) {
 		if strings.Contains(w.name, "common") || strings.Contains(w.name, "100 strata") {
 			continue // many events: left to make stats
 		}
-		got := measure(w, runs, uint64(i)<<32)[0].rejected
+		got := measure(w, rules[:1], runs, uint64(i)<<32)[0].rejected
 		if limit := runs*alpha + 3.5*math.Sqrt(runs*alpha); float64(got) > limit {
 			t.Errorf("%s: ECS stopped %d of %d stages without effect, want at most %.0f", w.name, got, runs, limit)
 		}
@@ -24,7 +24,7 @@ func TestErrorOfECS(t *testing.T) {
 }
 
 func TestPowerOfECS(t *testing.T) {
-	r := measure(effects()[0], 1500, 7)
+	r := measure(effects()[0], rules[:1], 1500, 7)
 	if r[0].rejected < 1350 || median(r[0].nodes) > 720 {
 		t.Errorf("+.5 points: ECS stopped %d of 1500 stages, at a median of %d canaries; want about 94 %% and 655", r[0].rejected, median(r[0].nodes))
 	}
@@ -32,10 +32,9 @@ func TestPowerOfECS(t *testing.T) {
 
 func TestReportIsRepeatable(t *testing.T) {
 	var a, b strings.Builder
-	w := effects()[5:]
-	cell := func(r result, n int) string { return share(r.rejected, n) }
-	table(&a, "| effect |", w, 1200, 3, cell)
-	table(&b, "| effect |", w, 1200, 3, cell)
+	w := effects()[5]
+	row(&a, w, rules, 1200, 3, power)
+	row(&b, w, rules, 1200, 3, power)
 	if a.String() != b.String() || !strings.Contains(a.String(), "%") {
 		t.Errorf("two reports from one seed differ:\n%s\n%s", &a, &b)
 	}

@@ -8,8 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -33,6 +33,11 @@ func main() {
 				fail("--only: no section " + name)
 			}
 			chosen = append(chosen, sections[i])
+		}
+	}
+	if *only == "" && *write != "" {
+		if err := b.pictures(filepath.Dir(*write)); err != nil {
+			fail(err.Error())
 		}
 	}
 	for _, s := range chosen {
@@ -60,7 +65,10 @@ type section struct {
 }
 
 var sections = []section{
-	{"events", func(b bench, w io.Writer) { report(w, b.runs, b.seed) }},
+	{"level", bench.level},
+	{"events", bench.events},
+	{"sizes", bench.sizes},
+	{"timings", bench.timings},
 	{"kayenta", func(_ bench, w io.Writer) { kayentaSection(w) }},
 }
 
@@ -90,49 +98,4 @@ func replace(page, name, text string) (string, error) {
 		return "", fmt.Errorf("expected the lines %q and %q", strings.TrimSpace(first), last)
 	}
 	return page[:from+len(first)] + "\n" + strings.TrimSpace(text) + "\n\n" + page[to:], nil
-}
-
-func report(w io.Writer, runs int, seed uint64) {
-	fmt.Fprintf(w, "Seed %d, %d stages a row without effect, %d with one; ± is half of the 95 %% interval.\n", seed, runs, 2*runs/5)
-	table(w, "\n| no effect |", worlds(), runs, seed, func(r result, n int) string { return share(r.rejected, n) })
-	table(w, "\n| effect |", effects(), 2*runs/5, seed+1, func(r result, n int) string {
-		return fmt.Sprintf("%s, median %d", share(r.rejected, n), median(r.nodes))
-	})
-}
-
-func table(w io.Writer, head string, all []world, runs int, seed uint64, cell func(result, int) string) {
-	fmt.Fprint(w, head)
-	for _, r := range rules {
-		fmt.Fprintf(w, " %s |", r.name)
-	}
-	fmt.Fprint(w, "\n| ---")
-	for range rules {
-		fmt.Fprint(w, " | ---")
-	}
-	fmt.Fprintln(w, " |")
-	for i, world := range all {
-		fmt.Fprintf(w, "| %s |", world.name)
-		for i, r := range measure(world, runs, seed+uint64(i)<<32) {
-			if applies := rules[i].applies; applies != nil && !applies(world) {
-				fmt.Fprint(w, " – |")
-				continue
-			}
-			fmt.Fprintf(w, " %s |", cell(r, runs))
-		}
-		fmt.Fprintln(w)
-	}
-}
-
-func share(k, n int) string {
-	p := float64(k) / float64(n)
-	return fmt.Sprintf("%.2f ±%.2f %%", 100*p, 196*math.Sqrt(p*(1-p)/float64(n)))
-}
-
-// median is 0 where nothing was detected.
-func median(nodes []int) int {
-	if len(nodes) == 0 {
-		return 0
-	}
-	slices.Sort(nodes)
-	return nodes[len(nodes)/2]
 }

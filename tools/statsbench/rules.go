@@ -3,10 +3,9 @@ package main
 import (
 	"math"
 	"math/rand/v2"
-	"runtime"
-	"sync"
 
 	"github.com/openinfrastructure/sluice/analyzer/stats"
+	"github.com/openinfrastructure/sluice/tools/statsbench/internal/kayenta"
 )
 
 const alpha = .01
@@ -14,7 +13,8 @@ const alpha = .01
 // rule stops a stage at a time, or at more than 1 if it does not stop it.
 type rule struct {
 	name    string
-	stop    func(world, []event) float64
+	short   string // in pictures
+	stop    func(world, stage) float64
 	applies func(world) bool // nil: to every world
 }
 
@@ -22,20 +22,26 @@ type rule struct {
 const never = 2
 
 var rules = []rule{
-	{"ECS, a look at every event", ecs, nil},
-	{"Fisher, once at the end", fisher, admittedAtOnce},
-	{"oracle SPRT", sprt, func(w world) bool { return len(w.strata) == 1 && w.when == nil && admittedAtOnce(w) }},
-	{"7 failed canaries", threshold, nil},
-	{"e-process", eprocess, admittedAtOnce},
+	{"ECS, a look at every event", "ECS", ecs, nil},
+	{"Fisher, once at the end", "Fisher", fisher, admittedAtOnce},
+	{"oracle SPRT", "SPRT", sprt, simple},
+	{"Flagger style, tuned", "Flagger", flagger, nil},
+	{"Kayenta, 10 looks", "Kayenta", kayentaRule, admittedAtOnce},
+	{"e-process", "e-process", eprocess, admittedAtOnce},
 }
 
 // admittedAtOnce: the rules that need it would have to know every node's admission.
 func admittedAtOnce(w world) bool { return !w.ramp }
 
-func ecs(w world, events []event) float64 {
+// simple worlds are those whose rates an oracle can know.
+func simple(w world) bool {
+	return len(w.strata) == 1 && w.when == nil && w.delay == nil && w.reports <= 1 && admittedAtOnce(w)
+}
+
+func ecs(w world, st stage) float64 {
 	e, err := stats.NewECS(alpha)
 	must(err)
-	for _, ev := range events {
+	for _, ev := range st.events {
 		s := w.strata[ev.stratum]
 		y1, y0 := s.canaries, s.controls
 		if w.ramp {
@@ -53,16 +59,14 @@ func ecs(w world, events []event) float64 {
 	return never
 }
 
-// fisher ignores strata and time.
-func fisher(w world, events []event) float64 {
-	var n1, n0, k int
-	for _, s := range w.strata {
-		n1, n0 = n1+s.canaries, n0+s.controls
-	}
-	for _, e := range events {
+// fisher ignores strata, time, and what nodes did before.
+func fisher(w world, st stage) float64 {
+	n1, n0 := w.sizes()
+	k := 0
+	for _, e := range st.nodes {
 		k += count(e.canary)
 	}
-	p, _, err := stats.HypergeometricUpper(int64(k), int64(len(events)), int64(n1), int64(n1+n0))
+	p, _, err := stats.HypergeometricUpper(int64(k), int64(len(st.nodes)), int64(n1), int64(n1+n0))
 	must(err)
 	if p <= alpha {
 		return 1
@@ -71,18 +75,17 @@ func fisher(w world, events []event) float64 {
 }
 
 // sprt is Wald's test of the canaries alone that knows both rates; without effect
-// it takes +.5 points for the alternative.
-func sprt(w world, events []event) float64 {
+// it takes +.5 points for the alternative. Of racks it knows the rate, not that
+// their nodes fail together.
+func sprt(w world, st stage) float64 {
 	s := w.strata[0]
-	n, before, after := float64(0), s.p0, s.p1
-	for _, s := range w.strata {
-		n += float64(s.canaries)
-	}
+	n := float64(s.canaries)
+	before, after := s.p0+w.racks, s.p1+w.racks
 	if after == before {
 		after += .005
 	}
 	hit, miss, hits := math.Log(after/before), math.Log1p(-after)-math.Log1p(-before), 0.0
-	for _, e := range events {
+	for _, e := range st.events {
 		if hits += float64(count(e.canary)); e.canary && hits*hit+(n*e.at-hits)*miss >= -math.Log(alpha) {
 			return e.at
 		}
@@ -90,21 +93,76 @@ func sprt(w world, events []event) float64 {
 	return never
 }
 
-// threshold was tuned by hand for 2,000 canaries at .1 %: 7 or more have .45 % there.
-func threshold(_ world, events []event) float64 {
-	k := 0
-	for _, e := range events {
-		if k += count(e.canary); k >= 7 {
-			return e.at
+// Flagger counts the checks in which the canary's share of failed reports is above a
+// limit. Tuned by hand for 2,000 canaries at .1 %: 6 of 30 checks above 1 % stop
+// about 1 % of the changes that do nothing there.
+const (
+	flaggerChecks, flaggerFailed = 30, 6
+	flaggerLimit                 = .01
+)
+
+func flagger(w world, st stage) float64 {
+	n1, _ := w.sizes()
+	each := float64(n1*max(w.reports, 1)) / flaggerChecks
+	i, breaches := 0, 0
+	for c := range flaggerChecks {
+		end, failed := float64(c+1)/flaggerChecks, 0
+		for ; i < len(st.reports) && st.reports[i].at < end; i++ {
+			failed += count(st.reports[i].canary)
+		}
+		reported := each
+		if w.ramp {
+			reported *= end
+		}
+		if float64(failed) > flaggerLimit*reported {
+			breaches++
+		}
+		if breaches == flaggerFailed {
+			return end
 		}
 	}
 	return never
 }
 
-func eprocess(w world, events []event) float64 {
+// kayentaRule looks ten times at all reports so far, 0 or 1 each.
+func kayentaRule(w world, st stage) float64 {
+	n1, n0 := w.sizes()
+	per := max(w.reports, 1)
+	i, bad1, bad0 := 0, 0, 0
+	for look := 1; look <= 10; look++ {
+		t := float64(look) / 10
+		for ; i < len(st.reports) && st.reports[i].at <= t; i++ {
+			bad1 += count(st.reports[i].canary)
+			bad0 += count(!st.reports[i].canary)
+		}
+		seen1, seen0 := max(int(t*float64(n1*per)), bad1), max(int(t*float64(n0*per)), bad0)
+		if kayentaHigh(bad1, seen1, bad0, seen0) {
+			return t
+		}
+	}
+	return never
+}
+
+func kayentaHigh(bad1, n1, bad0, n0 int) bool {
+	if bad1 == 0 || n1 == 0 || n0 == 0 {
+		return false
+	}
+	p := kayenta.Judge(kayenta.Increase)
+	if bad1 == n1 && (bad0 == 0 || bad0 == n0) { // both arms are constant
+		return kayenta.Classify(p, mix(bad1, 1, 0, 0), mix(bad0, 1, n0-bad0, 0), rand.New(rand.NewPCG(1, 1))).Label == kayenta.High
+	}
+	var x, y kayenta.Arm
+	x.Add(0, float64(n1-bad1))
+	x.Add(1, float64(bad1))
+	y.Add(0, float64(n0-bad0))
+	y.Add(1, float64(bad0))
+	return kayenta.ClassifyCounts(p, x, y).Label == kayenta.High
+}
+
+func eprocess(w world, st stage) float64 {
 	var e stats.EProcess
 	gone := make([][2]int, len(w.strata))
-	for _, ev := range events {
+	for _, ev := range st.events {
 		s, g := w.strata[ev.stratum], &gone[ev.stratum]
 		y1, y0 := s.canaries-g[1], s.controls-g[0]
 		must(e.Event(y1, y0, 1, count(ev.canary)))
@@ -127,62 +185,4 @@ func must(err error) {
 	if err != nil {
 		panic(err)
 	}
-}
-
-// result of one rule: stages that it stopped, and canaries exposed by then.
-type result struct {
-	rejected int
-	nodes    []int
-}
-
-const chunk = 1000
-
-// measure gives the same stages to every rule. Each chunk of stages has its own
-// random numbers, so results do not depend on the number of cores.
-func measure(w world, runs int, seed uint64) []result {
-	chunks := make([][]result, (runs+chunk-1)/chunk)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for i := range next {
-				chunks[i] = stages(w, min(chunk, runs-i*chunk), rand.New(rand.NewPCG(seed, uint64(i))))
-			}
-		})
-	}
-	for i := range chunks {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	total := make([]result, len(rules))
-	for _, c := range chunks {
-		for i, r := range c {
-			total[i].rejected += r.rejected
-			total[i].nodes = append(total[i].nodes, r.nodes...)
-		}
-	}
-	return total
-}
-
-func stages(w world, runs int, r *rand.Rand) []result {
-	canaries := 0
-	for _, s := range w.strata {
-		canaries += s.canaries
-	}
-	out := make([]result, len(rules))
-	var events []event
-	for range runs {
-		events = w.draw(r, events)
-		for i, rule := range rules {
-			if rule.applies != nil && !rule.applies(w) {
-				continue
-			}
-			if at := rule.stop(w, events); at <= 1 {
-				out[i].rejected++
-				out[i].nodes = append(out[i].nodes, int(math.Ceil(at*float64(canaries))))
-			}
-		}
-	}
-	return out
 }
