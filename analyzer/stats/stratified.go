@@ -6,6 +6,9 @@ import (
 	"math/big"
 )
 
+// autoStratifiedWork is AutoExactWork for several strata: about 2 ms, since this test is asked again at every look.
+const autoStratifiedWork = AutoExactWork / 16
+
 // stepWork is what one step of the convolution costs in units of AutoExactWork.
 const stepWork = 256
 
@@ -19,7 +22,7 @@ func stratifiedExact(used []pooled, method Method) (less, greater tail, err erro
 	if len(used) == 1 { // T is U in other units
 		return exactTails(used[0], used[0].twoU(), method)
 	}
-	bound := float64(AutoExactWork)
+	bound := float64(autoStratifiedWork)
 	if method == Exact {
 		bound = MaxExactWork
 	}

@@ -140,7 +140,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 	root.AddCommand(p.initCommand(), p.startCommand(), p.listCommand(), p.statusCommand(), p.explainCommand(), p.whyCommand(),
 		p.pauseCommand(), p.resumeCommand(), p.freezeCommand(), p.delayCommand(), p.holdCommand(), p.backoutCommand(), p.pinCommand(), p.unpinCommand(), p.vetoCommand(),
 		p.approvalCommand("approve"), p.approvalCommand("deny"), p.unvetoCommand(), p.confirmRestoreCommand(),
-		p.auditCommand(), p.planCommand(), p.scheduleCommand(), compareCommand(), checkCommand(), versionCommand())
+		p.auditCommand(), p.planCommand(), p.scheduleCommand(), compareCommand(), replayCommand(), checkCommand(), versionCommand())
 	// cobra's own errors about flags and arguments are wrong usage too.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%s: %v", c.Name(), err) })
 	return root

@@ -124,15 +124,7 @@ func readInventory(stdin io.Reader, file string, add adder) error {
 
 // planLive asks PuppetDB for all active nodes.
 func planLive(ctx context.Context, stderr io.Writer, conf *config.Config, r plan.Request) (*plan.Plan, error) {
-	cfg := puppetdb.Config{URL: conf.PuppetDB.URL, CAFile: conf.PuppetDB.CA, CertFile: conf.PuppetDB.Cert, KeyFile: conf.PuppetDB.Key}
-	if conf.PuppetDB.TokenFile != "" {
-		token, err := config.ReadToken(conf.PuppetDB.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("puppetdb.token_file: %w", err)
-		}
-		cfg.Token = token
-	}
-	pdb, err := puppetdb.New(cfg)
+	pdb, err := newPuppetDB(conf)
 	if err != nil {
 		return nil, err
 	}

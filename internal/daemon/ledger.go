@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/internal/intake"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
 
@@ -114,7 +115,7 @@ func (l *ledger) add(reports []puppetdb.Report, found map[string]puppetdb.Detail
 }
 
 func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now time.Time) {
-	run := toRun(*r)
+	run := intake.Run(*r)
 	id := l.id(run.Certname)
 	run.Certname = l.names.list[id]
 	env := l.env(run.Environment)
@@ -137,7 +138,7 @@ func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now 
 		return
 	}
 	if d, ok := found[run.Hash]; ok {
-		run.Detail = toDetail(d)
+		run.Detail = intake.Detail(d)
 	} else if failed(run) {
 		l.missing[run.Hash] = id
 	}
@@ -184,7 +185,7 @@ func (l *ledger) detail(asked []string, found map[string]puppetdb.Detail) {
 		runs := slices.Clone(l.trouble[id]) // evidence that was taken has the old ones
 		for i := range runs {
 			if runs[i].Hash == hash {
-				runs[i].Detail = toDetail(d)
+				runs[i].Detail = intake.Detail(d)
 			}
 		}
 		l.trouble[id] = runs

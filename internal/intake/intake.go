@@ -1,4 +1,6 @@
-package daemon
+// Package intake says in the judge's words what PuppetDB says in its own. The daemon reads
+// reports as they come, a replay those of the past: both must read them alike.
+package intake
 
 import (
 	"fmt"
@@ -8,7 +10,8 @@ import (
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
 
-func toRun(r puppetdb.Report) analyzer.Run {
+// Run is a report.
+func Run(r puppetdb.Report) analyzer.Run {
 	return analyzer.Run{
 		Hash: r.Hash, Certname: r.Certname, Environment: r.Environment, Status: r.Status, Noop: r.Noop,
 		CachedCatalog: r.CachedCatalogStatus, CatalogUUID: r.CatalogUUID, CodeID: r.CodeID, ConfigurationVersion: r.ConfigurationVersion,
@@ -16,9 +19,9 @@ func toRun(r puppetdb.Report) analyzer.Run {
 	}
 }
 
-// toDetail keeps what tells how a run failed: metrics, failed resources, and for runs without a catalog the error that
+// Detail keeps what tells how a run failed: metrics, failed resources, and for runs without a catalog the error that
 // the agent logged.
-func toDetail(d puppetdb.Detail) *analyzer.Detail {
+func Detail(d puppetdb.Detail) *analyzer.Detail {
 	out := &analyzer.Detail{Metrics: map[string]float64{}}
 	for _, m := range d.Metrics {
 		out.Metrics[m.Category+"/"+m.Name] = m.Value
