@@ -191,3 +191,31 @@ func TestMakingAChangeIsNoLackOfConvergence(t *testing.T) {
 		}
 	}
 }
+
+// TestTheCulpritIsWhatTellsTheCohortsApart: among failures that everybody has, it is the one that nodes with the change have
+// more often, not the most frequent one and not one that happened once.
+func TestTheCulpritIsWhatTellsTheCohortsApart(t *testing.T) {
+	f := newSim(8, 8_000, 1_000, 0, 0)
+	fail := func(i int, resource string) {
+		at := f.runs[i]
+		f.all = append(f.all, Run{Hash: f.Nodes[i].Certname + resource, Certname: f.Nodes[i].Certname, Environment: "base", Status: "failed", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
+			Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second),
+			Detail: &Detail{Metrics: map[string]float64{metricConvertCatalog: .1}, Failures: []Failure{{Kind: KindResource, Resource: resource}}}})
+	}
+	once := false
+	for i, n := range f.Nodes {
+		switch {
+		case i%20 == 0:
+			fail(i, "Exec[everywhere]")
+		case i%20 == 1 && n.Admitted(), i%1000 == 3:
+			fail(i, "Service[worse]")
+		case n.Admitted() && !once:
+			once = true
+			fail(i, "Exec[once]")
+		}
+	}
+	v := Look(DefaultPolicy(), f.at(2*time.Hour))
+	if v.Result != Fail || v.Culprit == nil || v.Culprit.Resource != "Service[worse]" {
+		t.Errorf("%s: %s, culprit %+v", v.Result, v.Reason, v.Culprit)
+	}
+}

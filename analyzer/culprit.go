@@ -41,16 +41,13 @@ func grouped(all []incident, keep func(incident) bool) []group {
 	return out
 }
 
-// culprit names the new failure that most admitted nodes show, nil if there is none. A
-// failure that decides goes before one that was only seen once. In a stage that is judged by counts, where nothing is new the
-// failure counts that canaries have most beyond their controls.
+// culprit names the failure that most likely is the change's, nil if there is none: one that decides, then one that is new.
+// Where counts decide it is the one that admitted nodes show most beyond what their controls let expect, new or not.
 func (c *cohorts) culprit(all []incident) *Culprit {
 	found := grouped(all, incident.decisive)
 	if len(found) == 0 {
-		found = grouped(all, func(i incident) bool { return i.origin == isNew })
-	}
-	if len(found) == 0 && c.byCounts() {
-		found = grouped(all, func(i incident) bool { return i.origin == shared })
+		found = grouped(all, func(i incident) bool { return i.origin == isNew || i.origin == shared && c.byCounts() })
+		c.byExcess(found)
 	}
 	if len(found) == 0 {
 		return nil
@@ -69,6 +66,31 @@ func (c *cohorts) culprit(all []incident) *Culprit {
 		Nodes: best.nodes[:min(len(best.nodes), maxNames)], Count: len(best.nodes),
 		Strata: c.strataOf(best.nodes),
 	}
+}
+
+// byExcess sorts groups by how many more admitted nodes show a failure than its controls let expect.
+func (c *cohorts) byExcess(found []group) {
+	if !c.byCounts() || c.tally.counts.Control == 0 {
+		return
+	}
+	ratio := float64(c.tally.counts.Admitted) / float64(c.tally.counts.Control)
+	elsewhere := map[string]int{}
+	for _, h := range c.controls {
+		shown := map[string]bool{}
+		for _, o := range h.before {
+			if o.at().Before(c.evidence.StageStarted) {
+				continue
+			}
+			for _, s := range signatures(o) {
+				shown[s.index()[0]] = true
+			}
+		}
+		for key := range shown {
+			elsewhere[key]++
+		}
+	}
+	excess := func(g group) float64 { return float64(len(g.nodes)) - float64(ratio*float64(elsewhere[g.key])) }
+	slices.SortStableFunc(found, func(a, b group) int { return cmp.Compare(excess(b), excess(a)) })
 }
 
 // mostStrata caps the strata that a culprit names.
