@@ -119,3 +119,15 @@ func BenchmarkECS(b *testing.B) {
 		e.Look(.8)
 	}
 }
+
+// BenchmarkBoundaries is ten looks, as the judge recalls them at every look of its own.
+func BenchmarkBoundaries(b *testing.B) {
+	for b.Loop() {
+		var bounds Boundaries
+		for k := 1; k <= 10; k++ {
+			if _, err := bounds.Next(float64(k)/10, LDOF(.001, float64(k)/10)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

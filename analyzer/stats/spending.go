@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/integrate/quad"
 	"gonum.org/v1/gonum/mathext"
@@ -40,7 +41,7 @@ type Boundaries struct {
 }
 
 const (
-	nodesPerPiece = 24
+	nodesPerPiece = 12
 	// reach is how many standard deviations of S below 0 are followed. What lies
 	// beyond is less than 1e-22, and would have to come back to cross.
 	reach = 10
@@ -102,11 +103,14 @@ func (b *Boundaries) density(x, step float64) float64 {
 	if b.s == nil {
 		return distuv.UnitNormal.Prob(x/step) / step
 	}
+	const far = 12 // steps; what is further away adds less than 1e-31 of itself
+	from, _ := slices.BinarySearch(b.s, x-far*step)
 	total := 0.0
-	for i, s := range b.s {
-		total += float64(b.mass[i] * distuv.UnitNormal.Prob((x-s)/step))
+	for i := from; i < len(b.s) && b.s[i] <= x+far*step; i++ {
+		d := (x - b.s[i]) / step
+		total += float64(b.mass[i] * math.Exp(float64(-d*d)/2))
 	}
-	return total / step
+	return total / (step * math.Sqrt(2*math.Pi))
 }
 
 // advance keeps the paths below the boundary. Pieces are no wider than the step, the
@@ -121,7 +125,11 @@ func (b *Boundaries) advance(step, root, c float64) {
 	for i := range pieces {
 		left := from + float64(float64(i)*width)
 		quad.Legendre{}.FixedLocations(x, weight, left, left+width)
-		for j, at := range x {
+		if x[0] > x[nodesPerPiece-1] {
+			slices.Reverse(x)
+			slices.Reverse(weight)
+		}
+		for j, at := range x { // ascending, as density needs it
 			if m := weight[j] * b.density(at, step); m > 1e-25 {
 				s, mass = append(s, at), append(mass, m)
 			}
