@@ -26,14 +26,14 @@ type Summary struct {
 type Habit struct {
 	// Reports in the lookback; Usual is the 90th percentile of the gaps between them, Longest the longest run.
 	Reports int32 `json:"reports"`
+	// Typical is the median length of the healthy ones, in quarters of a second; 0 = not known.
+	Typical uint16 `json:"typical,omitempty"`
 	// Enforced: one of them was no noop run.
 	Enforced bool          `json:"enforced"`
 	Usual    time.Duration `json:"usual"`
 	Longest  time.Duration `json:"longest"`
 	// Last is when the last one ended, in milliseconds of Unix time.
 	Last int64 `json:"last"`
-	// Typical is the median length of the healthy ones, in quarters of a second; 0 = not known.
-	Typical uint16 `json:"typical,omitempty"`
 }
 
 // habitOf sums up the runs of the past, oldest first.

@@ -12,16 +12,21 @@ import (
 	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
-// node is one active node, with what selectors look at.
+// node is one active node. What is said of it is shared by all nodes of which the same is said, and never written to.
 type node struct {
 	certname string
-	reported *string // environment of its latest report, shared
-	values   *values
+	*said
+}
+
+// said is what selectors look at, and which environment the latest report names.
+type said struct {
+	reported string
+	values   values
 	enc      map[string]any
 	encKnown bool
 }
 
-// values are what facts and trusted facts say for the attributes that selectors ask for. Nodes that say the same share them.
+// values are what facts and trusted facts say for the attributes that selectors ask for; nil where PuppetDB has no facts.
 type values map[string]string
 
 func (n *node) fingerprint() string { return segments.Fingerprint(n.certname) }
@@ -37,12 +42,7 @@ func (n *node) attributes() selector.Attributes {
 }
 
 // value is what a fact or trusted fact that was read says.
-func (n *node) value(name string) string {
-	if n.values == nil {
-		return ""
-	}
-	return (*n.values)[name]
-}
+func (n *node) value(name string) string { return n.values[name] }
 
 func fromPuppetDB(attribute string) bool {
 	return strings.HasPrefix(attribute, "facts.") || strings.HasPrefix(attribute, "trusted.")
@@ -103,8 +103,9 @@ func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, aske
 	}
 	for i := range r.nodes {
 		a := enc.get(r.nodes[i].certname)
-		n := r.own(i)
-		n.enc, n.encKnown = a.data, a.known
+		own := *r.nodes[i].said
+		own.enc, own.encKnown = a.data, a.known
+		r.own(i).said = &own
 		if !a.known {
 			r.silentENC++
 		}
@@ -154,7 +155,7 @@ func (inv *inventory) newcomers(environments []string, hasENC bool, member func(
 	var out []string
 	for _, n := range inv.nodes {
 		env, _ := n.enc["environment"].(string)
-		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, *n.reported) && !member(n.fingerprint()) {
+		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, n.reported) && !member(n.fingerprint()) {
 			out = append(out, n.certname)
 		}
 	}

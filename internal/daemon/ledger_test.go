@@ -36,7 +36,7 @@ func withCourse(tb testing.TB, n int) (*ledger, *gate.Spec, *gate.State, *roster
 	tb.Helper()
 	inv := &inventory{}
 	for i := range n {
-		inv.nodes = append(inv.nodes, &node{certname: fmt.Sprintf("n%07d.example.test", i)})
+		inv.nodes = append(inv.nodes, &node{fmt.Sprintf("n%07d.example.test", i), &said{}})
 	}
 	l := newLedger(func() time.Time { return t0.Add(24 * time.Hour) })
 	l.expect(inv)

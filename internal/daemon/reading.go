@@ -15,33 +15,32 @@ type reading struct {
 	last   *inventory
 	shared []bool // beside nodes: it is the last one's
 	told   []bool // PuppetDB has facts of it
-	values map[string]*values
+	said   map[string]*said
+	moved  map[move]*said
+}
+
+// move is a new environment for nodes of which something was said.
+type move struct {
+	from     *said
+	reported string
 }
 
 // readNodes reads who is active, and which environment the latest report of each names.
 func (r *reading) readNodes(ctx context.Context, pdb *puppetdb.Client) error {
-	environments := map[string]*string{}
+	r.said, r.moved = map[string]*said{}, map[move]*said{}
 	if r.last != nil {
 		r.nodes = make([]*node, 0, len(r.last.nodes)+len(r.last.nodes)/64)
 	}
 	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
 		old := r.last.find(s.Certname)
-		if old != nil && *old.reported == s.ReportEnvironment {
+		switch {
+		case old == nil:
+			r.nodes = append(r.nodes, &node{s.Certname, r.saying(s.ReportEnvironment, nil)})
+		case old.reported == s.ReportEnvironment:
 			r.nodes = append(r.nodes, old)
-			return nil
+		default:
+			r.nodes = append(r.nodes, &node{old.certname, r.move(old.said, s.ReportEnvironment)})
 		}
-		env, ok := environments[s.ReportEnvironment]
-		if !ok {
-			name := strings.Clone(s.ReportEnvironment)
-			env = &name
-			environments[name] = env
-		}
-		n := &node{certname: s.Certname, reported: env}
-		if old != nil {
-			*n = *old
-			n.reported = env
-		}
-		r.nodes = append(r.nodes, n)
 		return nil
 	}); err != nil {
 		return err
@@ -74,14 +73,13 @@ func (r *reading) readFacts(ctx context.Context, pdb *puppetdb.Client) error {
 	defer func() {
 		for i, n := range r.nodes { // PuppetDB has no facts of them any more
 			if !r.told[i] && n.values != nil {
-				r.own(i).values = nil
+				r.own(i).said = r.saying(n.reported, nil)
 			}
 		}
 	}()
 	if len(r.asked) == 0 || len(r.nodes) == 0 {
 		return nil
 	}
-	r.values = map[string]*values{}
 	if slices.ContainsFunc(r.asked, func(a string) bool { return len(a) > 63 }) {
 		return pdb.Inventory(ctx, nil, r.take)
 	}
@@ -120,29 +118,47 @@ func (r *reading) take(i puppetdb.Node) error {
 	}
 	of := selector.Of(i.Certname, i.Facts, i.Trusted, nil)
 	r.told[k] = true
-	if n := r.nodes[k]; n.values != nil && len(*n.values) == len(r.asked) && !slices.ContainsFunc(r.asked, func(a string) bool {
-		v, ok := (*n.values)[a]
-		return !ok || v != of(a)
-	}) {
-		return nil // as before
+	n := r.nodes[k]
+	same := n.values != nil && len(n.values) == len(r.asked)
+	for _, a := range r.asked {
+		v, ok := n.values[a]
+		same = same && ok && v == of(a)
 	}
-	r.own(k).values = r.share(of)
+	if !same {
+		r.own(k).said = r.saying(n.reported, of)
+	}
 	return nil
 }
 
-// share gives values that nodes which say the same have in common.
-func (r *reading) share(of selector.Attributes) *values {
-	key := make([]byte, 0, 64)
-	for _, a := range r.asked {
-		key = append(append(key, of(a)...), 0)
+// saying gives what nodes of which the same is said have in common; of is nil where PuppetDB has no facts.
+func (r *reading) saying(reported string, of selector.Attributes) *said {
+	key := append(make([]byte, 0, 96), reported...)
+	if of != nil {
+		for _, a := range r.asked {
+			key = append(append(key, 0), of(a)...)
+		}
 	}
-	if v, ok := r.values[string(key)]; ok {
-		return v
+	if s, ok := r.said[string(key)]; ok {
+		return s
 	}
-	v := make(values, len(r.asked))
-	for _, a := range r.asked {
-		v[a] = strings.Clone(of(a))
+	s := &said{reported: strings.Clone(reported)}
+	if of != nil {
+		s.values = make(values, len(r.asked))
+		for _, a := range r.asked {
+			s.values[a] = strings.Clone(of(a))
+		}
 	}
-	r.values[string(key)] = &v
-	return &v
+	r.said[string(key)] = s
+	return s
+}
+
+func (r *reading) move(from *said, reported string) *said {
+	m := move{from, reported}
+	if s, ok := r.moved[m]; ok {
+		return s
+	}
+	s := *from
+	s.reported = strings.Clone(reported)
+	r.moved[move{from, s.reported}] = &s
+	return &s
 }

@@ -43,7 +43,7 @@ func TestReadingSharesNodes(t *testing.T) {
 	}
 	said := func(inv *inventory, name string) [2]string {
 		n := inv.find(name)
-		return [2]string{*n.reported, n.value("facts.role")}
+		return [2]string{n.reported, n.value("facts.role")}
 	}
 	first := read(nil, "facts.role")
 	runs("b", "production_2", t0.Add(time.Hour))

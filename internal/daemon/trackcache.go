@@ -1,5 +1,7 @@
 package daemon
 
+import "slices"
+
 // trackCache is a track as it was found last, and what it was found by.
 type trackCache struct {
 	inv          *inventory
@@ -32,7 +34,13 @@ func (k *trackCache) changed(inv *inventory) *inventory {
 // those that were on it. A set that only grew takes nobody away, and whom it has gained is among those that have changed.
 func (k *trackCache) merge(inv *inventory, found []*node) []*node {
 	if k == nil {
-		return found
+		if len(found) == len(inv.nodes) {
+			return inv.nodes // one list will do
+		}
+		return slices.Clip(found)
+	}
+	if len(k.nodes) == len(k.inv.nodes) && len(found) == len(k.changed(inv).nodes) {
+		return inv.nodes
 	}
 	out := make([]*node, 0, len(k.nodes)+len(found))
 	old := k.nodes

@@ -17,7 +17,7 @@ func TestTrackCacheSaysTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const most = 12
 		some := func(name string) *node {
-			n := &node{certname: name, reported: &reported[rapid.IntRange(0, 2).Draw(t, "reported")]}
+			n := &node{name, &said{reported: reported[rapid.IntRange(0, 2).Draw(t, "reported")]}}
 			if enc := rapid.SampledFrom([]string{"", "production", "elsewhere"}).Draw(t, "enc"); enc != "" {
 				n.enc = map[string]any{"environment": enc}
 			}
