@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
-	"maps"
 	"slices"
 	"time"
 )
@@ -255,58 +252,14 @@ func (f *Feed) known(r Report) bool {
 	return f.seen[f.state.index(r.ProducerTimestamp)-f.state.first].known(fingerprint(r.Hash))
 }
 
-// settle condenses the fingerprints of what lies behind the overlap.
+// settle condenses the fingerprints of slices that are over.
 func (f *Feed) settle(sl slice) {
 	s := &f.state
 	for i := s.index(sl.from); i < s.index(sl.to); i++ {
-		if !s.at(i + 1).After(f.now.Add(-s.opts.Overlap)) {
+		if !s.at(i + 1).After(f.now) {
 			f.seen[i-s.first].settle()
 		}
 	}
-}
-
-// prints are the fingerprints of one slice: those of its news in a map, those of
-// its past in eight bytes each.
-type prints struct {
-	fresh   map[uint64]struct{}
-	settled []uint64 // sorted
-}
-
-func (p *prints) known(print uint64) bool {
-	if _, ok := slices.BinarySearch(p.settled, print); ok {
-		return true
-	}
-	if _, ok := p.fresh[print]; ok {
-		return true
-	}
-	if p.fresh == nil {
-		p.fresh = map[uint64]struct{}{}
-	}
-	p.fresh[print] = struct{}{}
-	return false
-}
-
-// len is how many reports are known.
-func (p *prints) len() int { return len(p.settled) + len(p.fresh) }
-
-// settle is called when hardly anything is to be expected any more.
-func (p *prints) settle() {
-	if len(p.fresh) == 0 {
-		return
-	}
-	all := slices.AppendSeq(slices.Grow(p.settled, len(p.fresh)), maps.Keys(p.fresh))
-	slices.Sort(all)
-	p.settled, p.fresh = slices.Clip(all), nil
-}
-
-// fingerprint condenses a report's hash to 8 bytes, all of it, so that hashes
-// of simulated reports, which differ in their last digits only, will do. Two
-// reports of one slice share one with probability n²/2⁶⁵: 10⁻¹¹ for 20,000
-// reports a minute.
-func fingerprint(hash string) uint64 {
-	h := fnv.New64a()
-	io.WriteString(h, hash) // never fails
-	return h.Sum64()
 }
 
 // manyRows is more than one range should have, for the memory that it takes.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -72,9 +71,7 @@ func newLog(w io.Writer, level, format string) (zerolog.Logger, error) {
 func serve(ctx context.Context, o Options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25) // what is kept is large and lives long; a little CPU buys half of the memory
-	}
+	boundMemory(ctx)
 	d, err := New(o)
 	if err != nil {
 		return err
