@@ -10,11 +10,12 @@ ROUNDS ?= 2000
 WATCHERS ?= 200
 TRIALS ?= 21
 SIZES ?= 1000,10000,100000,1000000
+SMALL := 1000,10000
 STEPS ?= 1000000
 PACKAGES ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build tools test unit e2e lint bench bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz walk stats stats-rollouts stats-doc bench-stats clean image
+.PHONY: help demo build tools test unit e2e lint bench bench-go bench-enc bench-daemon bench-consul bench-puppetdb bench-detect fuzz walk stats stats-rollouts stats-doc bench-stats clean image
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +43,11 @@ e2e: tools ## every scenario on the real stack (as root)
 lint: ## gofmt, go vet, staticcheck, shell syntax
 	@tools/lint.sh $(PACKAGES)
 
-bench: ## benchmarks; BENCH=regexp
+bench: build ## one table of the figures of docs/scale.md and what they aim at, small fleets (5 minutes); SIZES=…,1000000, SITE=1 with Consul and PuppetDB too
+	@go run ./tools/scalebench -nodes $(if $(filter file,$(origin SIZES)),$(SMALL),$(SIZES)) $(if $(SITE),-site)
+
+bench-go: ## the benchmarks of the packages; BENCH=regexp
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
-	@$(MAKE) --no-print-directory bench-enc
 
 bench-enc: ## sluice-enc as a whole process against printing the same bytes; ROUNDS=2000
 	go run ./internal/enc/bench -rounds $(ROUNDS)

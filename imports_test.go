@@ -71,6 +71,7 @@ var layers = []struct {
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
 	{"tools/statsbench/internal/kayenta", nil},
+	{"tools/scalebench", nil}, // runs the others
 	{"tools/rolloutbench", []string{"analyzer", "analyzer/stats"}},
 	{"tools/statsbench/speed", []string{"analyzer/stats"}}, // measures; linked into no program
 	{"tools/statsbench", []string{"analyzer/stats", "tools/statsbench/internal/kayenta"}},

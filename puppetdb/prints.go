@@ -69,7 +69,7 @@ func (p *prints) settle() {
 func fingerprint(hash string) uint64 {
 	h := fnv.New64a()
 	io.WriteString(h, hash) // never fails
-	n := h.Sum64() // spread over all bits before some are dropped
+	n := h.Sum64()          // spread over all bits before some are dropped
 	n = (n ^ n>>33) * 0xff51afd7ed558ccd
 	return (n ^ n>>33) >> (64 - 8*printSize)
 }
