@@ -43,7 +43,8 @@ func TestSite(t *testing.T) {
 	// The fake PuppetDB that fast tests use is held against this real one; last, because it leaves nodes behind.
 	all = append(all, scenario{"the fake PuppetDB is like the real one", func(l *lab) {
 		puppetdbtest.Contract(l.T, l.stack.PuppetDB.URL, puppetdbtest.Commands(l.stack.PuppetDB.URL))
-	}}, scenario{"a simulated fleet is like one in the real PuppetDB", (*lab).fleetsimIsLikePuppetDB})
+	}}, scenario{"a simulated fleet is like one in the real PuppetDB", (*lab).fleetsimIsLikePuppetDB},
+		scenario{"every query's plan uses an index", (*lab).plansUseIndexes})
 	for _, s := range append(core, all...) {
 		ok := t.Run(s.name, func(t *testing.T) {
 			began := time.Now()

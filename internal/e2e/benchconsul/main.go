@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,21 +91,40 @@ func run(ctx context.Context, watchers, trials, members int) (err error) {
 	fmt.Println("| change | reaches the last watcher after, median / p90 / most | bytes read by all watchers |")
 	fmt.Println("| --- | --- | --- |")
 	manifest := make([]byte, 4000)
-	for _, c := range []struct {
-		name, key string
-		value     func(i int) []byte
-		by        store.Store
-	}{
-		{"a pause by a person", "flags/ntp/pause", func(i int) []byte { return fmt.Appendf(nil, "true %d", i) }, s.human},
-		{"a step of a threshold (manifest of 4 kB)", "enc/manifest", func(i int) []byte { return append(fmt.Appendf(nil, "%08d", i), manifest...) }, s.leader},
+	files := filepath.Join(dir, "rendered")
+	if err := os.Mkdir(files, 0o755); err != nil {
+		return err
+	}
+	real, err := startTemplate(ctx, files, s.server.Addr, s.template)
+	if err != nil {
+		return err
+	}
+	defer real.stop()
+	for _, c := range []kind{
+		{"a pause by a person", "flags/ntp/pause", func(i int) []byte { return fmt.Appendf(nil, "true %d.", i) }, s.human, "flags", 0},
+		{"a step of a threshold (manifest of 4 kB)", "enc/manifest", func(i int) []byte { return append(fmt.Appendf(nil, "%08d", i), manifest...) }, s.leader, "manifest", 8},
 	} {
-		took, read, err := s.spread(ctx, watchers, trials, c.key, c.value, c.by)
+		took, file, read, err := s.spread(ctx, watchers, trials, c, real)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		fmt.Printf("| %s | %s / %s / %s | %d |\n", c.name, ms(took[len(took)/2]), ms(took[len(took)*9/10]), ms(took[len(took)-1]), read)
+		fmt.Printf("| %s | %s | %d |\n", c.name, spectrum(took), read)
+		fmt.Printf("| the same, until the file of the real consul-template beside them has it | %s | |\n", spectrum(file))
 	}
 	return s.set(ctx, watchers, members)
+}
+
+// kind is a key that somebody changes, and the file that consul-template makes of it.
+type kind struct {
+	name, key string
+	value     func(i int) []byte
+	by        store.Store
+	file      string
+	mark      int // so many bytes of the value tell it from others, all if 0
+}
+
+func spectrum(took []time.Duration) string {
+	return fmt.Sprintf("%s / %s / %s", ms(took[len(took)/2]), ms(took[len(took)*9/10]), ms(took[len(took)-1]))
 }
 
 func ms(d time.Duration) string { return d.Round(time.Millisecond).String() }
@@ -133,8 +153,9 @@ func (s *site) prepare(ctx context.Context, members int) error {
 	return init.Txn(ctx, store.CAS("enc/manifest", []byte("{}"), 0), store.CAS("flags/freeze", []byte("false"), 0))
 }
 
-// spread changes a key again and again, and takes the time until every watcher has it.
-func (s *site) spread(ctx context.Context, watchers, trials int, key string, value func(int) []byte, by store.Store) (took []time.Duration, bytesEach int64, err error) {
+// spread changes a key again and again, and takes the time until every watcher has it, and until the file of the real
+// consul-template does.
+func (s *site) spread(ctx context.Context, watchers, trials int, c kind, real *rendered) (took, file []time.Duration, bytesEach int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -145,12 +166,12 @@ func (s *site) spread(ctx context.Context, watchers, trials int, key string, val
 		transport := &http.Transport{MaxIdleConnsPerHost: 2}
 		client, err := api.NewClient(&api.Config{Address: s.server.Addr, Token: s.template, HttpClient: &http.Client{Transport: counter{transport, &s.read}}})
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, 0, err
 		}
 		context.AfterFunc(ctx, transport.CloseIdleConnections)
 		for _, watched := range []string{"enc/manifest", "flags/"} {
 			all.Go(func() {
-				if err := watch(ctx, client.KV(), watched, key, seen); err != nil && ctx.Err() == nil {
+				if err := watch(ctx, client.KV(), watched, c.key, seen); err != nil && ctx.Err() == nil {
 					failed <- err
 				}
 			})
@@ -159,11 +180,22 @@ func (s *site) spread(ctx context.Context, watchers, trials int, key string, val
 	time.Sleep(2 * time.Second) // everybody waits
 	before := s.read.Load()
 	for i := range trials {
-		want := value(i)
-		began := time.Now()
-		if err := by.Txn(ctx, store.Set(key, want)); err != nil {
-			return nil, 0, err
+		want := c.value(i)
+		mark := want
+		if c.mark > 0 {
+			mark = want[:c.mark]
 		}
+		began := time.Now()
+		if err := c.by.Txn(ctx, store.Set(c.key, want)); err != nil {
+			return nil, nil, 0, err
+		}
+		has := make(chan error, 1)
+		var there time.Duration
+		go func() {
+			err := real.wait(ctx, c.file, string(mark))
+			there = time.Since(began)
+			has <- err
+		}()
 		for n := 0; n < watchers; {
 			select {
 			case got := <-seen:
@@ -171,16 +203,21 @@ func (s *site) spread(ctx context.Context, watchers, trials int, key string, val
 					n++
 				}
 			case err := <-failed:
-				return nil, 0, err
+				return nil, nil, 0, err
 			case <-time.After(30 * time.Second):
-				return nil, 0, fmt.Errorf("%d of %d watchers saw change %d within 30 s", n, watchers, i)
+				return nil, nil, 0, fmt.Errorf("%d of %d watchers saw change %d within 30 s", n, watchers, i)
 			}
 		}
 		took = append(took, time.Since(began))
+		if err := <-has; err != nil {
+			return nil, nil, 0, err
+		}
+		file = append(file, there)
 		time.Sleep(rand.N(400 * time.Millisecond))
 	}
 	slices.Sort(took)
-	return took, (s.read.Load() - before) / int64(trials), nil
+	slices.Sort(file)
+	return took, file, (s.read.Load() - before) / int64(trials), nil
 }
 
 // watch asks for one key or one prefix as consul-template does, and tells every value of the key in question.
