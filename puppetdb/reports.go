@@ -54,8 +54,8 @@ func (c *Client) Reports(ctx context.Context, from, to time.Time, fn func(Report
 	})
 }
 
-// Count says how many reports a call of Reports would bring, without reading them: PostgreSQL counts a hundred times as
-// quickly as PuppetDB tells.
+// Count says how many reports a call of Reports would bring, without reading them, which costs PuppetDB and PostgreSQL about a
+// tenth.
 func (c *Client) Count(ctx context.Context, from, to time.Time) (int, error) {
 	from, to = from.Truncate(time.Millisecond), to.Truncate(time.Millisecond)
 	if !from.Before(to) {
