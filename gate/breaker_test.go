@@ -189,7 +189,7 @@ func TestThinNeverMovesAnAdmissionLater(t *testing.T) {
 // A look changes a bounded number of rollouts, back-outs first; the rest follows.
 func TestBackOutsComeFirst(t *testing.T) {
 	s := newSite(t, 16)
-	s.w.Rollouts = nil
+	s.w.Rollouts, s.beside = nil, true
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		s.start(name, "")
 		r := &s.w.Rollouts[len(s.w.Rollouts)-1]
@@ -202,7 +202,7 @@ func TestBackOutsComeFirst(t *testing.T) {
 	if len(d.States) > mostChanges || d.States["g"].Phase != BackedOut {
 		t.Errorf("%d changes, g is %s", len(d.States), d.States["g"].Phase)
 	}
-	for range 3 {
+	for range 8 {
 		s.look()
 	}
 	for _, r := range s.w.Rollouts[:6] {

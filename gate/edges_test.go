@@ -45,6 +45,7 @@ func TestTheEdgeThatLagsIsNamed(t *testing.T) {
 // that only waits may still be being deployed and holds nobody else.
 func TestBypassHoldsEverything(t *testing.T) {
 	s := newSite(t, 16)
+	s.beside = true
 	s.start("flags", "")
 	s.w.Rollouts[1].Spec.Parameters = map[string]any{"x": true}
 	s.start("queued", "production_c")

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ type site struct {
 	verdict func(r *Rollout) analyzer.Verdict
 	events  []Event
 	kept    map[string][]string // nodes that are held, by source
+	beside  bool                // rollouts share no nodes, whatever their names
 }
 
 func newSite(t testing.TB, n int) *site {
@@ -89,6 +91,16 @@ func (s *site) population(r *Rollout, i int) Population {
 	}
 	slices.Sort(p.Positions)
 	slices.Sort(p.Earlier)
+	if s.w.Blast.DomainLimit == nil {
+		return p
+	}
+	domain := map[string]string{}
+	for k, n := range s.nodes {
+		domain[segments.Position(r.Spec.Salt, n)] = fmt.Sprintf("dc%d", k%2)
+	}
+	for _, u := range p.Positions {
+		p.Domains = append(p.Domains, domain[u])
+	}
 	return p
 }
 
@@ -104,6 +116,37 @@ func (s *site) in(set, node string) bool {
 		return slices.Contains(s.fra1, node)
 	}
 	return slices.Contains(strings.Fields(strings.Trim(set, "[]")), node)
+}
+
+// share says which nodes have changes that are not past their bake, as the leader does.
+func (s *site) share(r *Rollout) {
+	r.Shared, r.Unproven = map[string]Shared{}, map[string]int{}
+	for i := range s.w.Rollouts {
+		o := &s.w.Rollouts[i]
+		if !o.State.Phase.Active() {
+			continue
+		}
+		names := map[string]string{}
+		for k, n := range s.nodes {
+			if len(s.w.Rollouts) == 1 && s.w.Blast == (BlastRule{}) {
+				break // nobody asks
+			}
+			at, stage := s.admittedAt(o, n)
+			if s.beside && o != r || at.IsZero() || stage != o.State.Current() || s.w.Now.Sub(at) >= 10*time.Minute {
+				continue
+			}
+			if names[segments.Position(r.Spec.Salt, n)] = n; o == r {
+				r.Unproven[fmt.Sprintf("dc%d", k%2)]++
+			}
+		}
+		if o != r {
+			sh := Shared{Positions: slices.Sorted(maps.Keys(names))}
+			for _, u := range sh.Positions {
+				sh.Names = append(sh.Names, names[u])
+			}
+			r.Shared[o.Spec.Name] = sh
+		}
+	}
 }
 
 // wish says what is kept to every rollout, and who has to come back.
@@ -237,6 +280,7 @@ func (s *site) look() Decision {
 		r := &s.w.Rollouts[i]
 		r.Verdict = analyzer.Verdict{}
 		s.wish(r)
+		s.share(r)
 		if r.State.Phase.Active() {
 			r.Verdict = s.verdict(r)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // Gate is one named reason that a rollout may not go on now. A closed gate always says why, and where
@@ -36,7 +37,9 @@ func (s *stepper) alwaysGates() []Gate {
 
 // entryGates must be open for a stage to start.
 func (s *stepper) entryGates(i int) []Gate {
-	return append(s.alwaysGates(), s.approvalGate(i), s.windowGate(i), s.holdGate(), s.segmentGate(i))
+	target := s.target(s.r.Spec.Schedule.Stages[i], s.r.Next)
+	return append(s.alwaysGates(), s.approvalGate(i), s.windowGate(i), s.holdGate(), s.segmentGate(i),
+		s.unprovenGate(s.r.Next, segments.None, target), s.blastGate(s.r.Next, segments.None, target))
 }
 
 func (s *stepper) haltGate() Gate {
@@ -218,6 +221,9 @@ func (s *stepper) rampGate() Gate {
 	}
 	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }
+
+// Unresolved is what keeps more nodes from being admitted by the rollout that has the verdict, "" for nothing.
+func Unresolved(v *analyzer.Verdict) string { return unresolved(v) }
 
 // unresolved names what keeps more nodes from being admitted: silent nodes, or a failure that the judge does not explain.
 // A node that failed in the same way before is explained; one that recovered is, too; and among many nodes, as many as fail or

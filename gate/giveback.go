@@ -110,9 +110,6 @@ func (s *stepper) giveBack(gates ...Gate) {
 	if s.r.Back.Err != "" {
 		gates = append(gates, closed("hold", "caps", "who comes back is not known: %s", s.r.Back.Err))
 	}
-	if !s.open(append(append(s.alwaysGates(), s.holdGate()), gates...)...) {
-		return
-	}
 	var names []string
 	from := segments.All
 	for i := range s.state.Caps {
@@ -120,7 +117,11 @@ func (s *stepper) giveBack(gates ...Gate) {
 			names, from = append(names, c.Source()), segments.Lower(from, c.Limit())
 		}
 	}
-	next := s.r.Back.more(from, segments.All, s.room())
+	gates = append(gates, s.unprovenGate(s.r.Back, from, segments.All), s.blastGate(s.r.Back, from, segments.All))
+	if !s.open(append(append(s.alwaysGates(), s.holdGate()), gates...)...) {
+		return
+	}
+	next := s.within(s.r.Back, from, segments.All, s.room())
 	for i := range s.state.Caps {
 		c := &s.state.Caps[i]
 		if !c.Standing() && !c.Over() && c.Limit().Less(next) {

@@ -112,6 +112,8 @@ func (s *stepper) run() {
 	}
 	if s.state.Stages[i].Full.IsZero() {
 		gates := append(s.alwaysGates(), s.windowGate(i), s.holdGate(), s.rampGate(), s.deadlineGate())
+		st := s.state.Stages[i]
+		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, st.Target), s.blastGate(s.r.Current, st.Threshold, st.Target))
 		if s.open(gates...) {
 			s.grow()
 		}
@@ -122,7 +124,7 @@ func (s *stepper) run() {
 		gates = append(gates, s.growthGate(next))
 		gates = append(gates, s.entryGates(next)...)
 	} else {
-		gates = append(append(gates, s.alwaysGates()...), s.windowGate(i), s.holdGate())
+		gates = append(append(gates, s.alwaysGates()...), s.windowGate(i), s.holdGate(), s.unprovenGate(s.r.Current, s.state.Stages[i].Threshold, segments.All))
 	}
 	if !s.open(append(gates, s.deadlineGate())...) {
 		return
@@ -170,7 +172,7 @@ func (s *stepper) admit(i int, p Population) {
 	st := StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: segments.None, Since: s.w.Now}
 	s.state.Stages = append(s.state.Stages, st)
 	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %d nodes of %s", stage.Name, p.fresh(target), len(p.Positions), segmentName(stage)))
-	s.raise(i, p, p.more(segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
+	s.raise(i, p, s.within(p, segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
 }
 
 func skipped(stage schedule.Stage, p Population) string {
@@ -185,7 +187,7 @@ func skipped(stage schedule.Stage, p Population) string {
 func (s *stepper) grow() {
 	i := s.state.Current()
 	st := s.state.Stages[i]
-	next := s.r.Current.more(st.Threshold, st.Target, s.room())
+	next := s.within(s.r.Current, st.Threshold, st.Target, s.room())
 	if st.Threshold.Less(next) {
 		s.event(EventGrown, i, "sluice", fmt.Sprintf("stage %s: %d of %d nodes", st.Name, s.r.Current.fresh(next), s.r.Current.fresh(st.Target)))
 		s.raise(i, s.r.Current, next)

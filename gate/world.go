@@ -26,6 +26,8 @@ type World struct {
 	EdgeRule EdgeRule
 	Sources  analyzer.Sources
 	Freezes  []schedule.Freeze // of the site's calendar
+	Blast    BlastRule
+	Domains  map[string]int // nodes of each domain of Blast
 	// Halt keeps everything as it is, back-outs excepted; a sentence, such as why the store looks restored.
 	Halt string
 	// Sets gives the counts of all sets that a population or a state names.
@@ -47,6 +49,10 @@ type Rollout struct {
 	// Caps are the state's, as people wish them now; Kept says whom they keep.
 	Caps []Cap
 	Kept []Kept
+	// Shared are, by the name of another rollout under way, nodes on which that one's change is not past its bake.
+	Shared map[string]Shared
+	// Unproven counts, by domain, the nodes on which this rollout's own change is not past its bake.
+	Unproven map[string]int
 	// Back are the nodes that lifted caps have to give back.
 	Back Population
 }
@@ -65,6 +71,7 @@ type Population struct {
 	Set       string   // digest, "" = everyone on the track
 	Positions []string // u of every member, sorted
 	Earlier   []string // of the members that earlier stages admitted, sorted
+	Domains   []string // of Positions, where domains are limited
 	Count     int      // of the set
 	Capped    int      // members that a cap keeps, and that Positions leaves out
 	Err       string   // why it is not known

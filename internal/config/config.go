@@ -32,6 +32,8 @@ type Config struct {
 	Schedules map[string]schedule.Schedule   `yaml:"schedules"`
 	Policies  map[string]analyzer.Policy     `yaml:"policies,omitempty"`
 	Edges     Edges                          `yaml:"edges"`
+	// Blast bounds unproven change over all rollouts together; nil bounds nothing.
+	Blast *Blast `yaml:"blast,omitempty"`
 	// Grafana is nil where no annotations are wanted.
 	Grafana    *Grafana   `yaml:"grafana,omitempty"`
 	Webhooks   []Webhook  `yaml:"webhooks,omitempty"`
@@ -133,6 +135,15 @@ type Edges struct {
 	// Local is the enc.yml of the edge on this host: sluiced accepts for it after every change. Only with store.dir, where
 	// no consul-template does it.
 	Local string `yaml:"local,omitempty"`
+}
+
+// Blast bounds how many nodes may have, over all rollouts together, a change that is not past its bake on them.
+type Blast struct {
+	// Limit is of the nodes on all tracks, nil is none.
+	Limit *schedule.Amount `yaml:"limit,omitempty"`
+	// By is an attribute; DomainLimit is of the nodes of each of its values. Both or neither is set.
+	By          string           `yaml:"by,omitempty"`
+	DomainLimit *schedule.Amount `yaml:"domain_limit,omitempty"`
 }
 
 // Grafana gets annotations.

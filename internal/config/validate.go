@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
 // validator checks what a filled configuration means.
@@ -84,6 +85,7 @@ func (v *validator) validate() {
 	v.schedules()
 	v.policies()
 	v.edges()
+	v.blast()
 	v.outputs()
 	v.listenAddress()
 	v.positive("controller.interval", c.Controller.Interval)
@@ -164,6 +166,27 @@ func (v *validator) edges() {
 	v.positive("edges.max_age", e.MaxAge)
 	if e.Live > 0 && e.MaxAge > e.Live {
 		v.add("edges.max_age", "%s is more than edges.live, %s: an edge would no longer count before it is late", e.MaxAge, e.Live)
+	}
+}
+
+func (v *validator) blast() {
+	b := v.config.Blast
+	if b == nil {
+		return
+	}
+	for path, a := range map[string]*schedule.Amount{"blast.limit": b.Limit, "blast.domain_limit": b.DomainLimit} {
+		if a != nil && (a.Nodes < 0 || a.Percent > schedule.Hundred || a.Nodes == 0 && a.Percent == 0) {
+			v.add(path, "expected a number of nodes above 0 or up to 100%%, got %s", *a)
+		}
+	}
+	if b.Limit == nil && b.DomainLimit == nil {
+		v.add("blast", "expected limit, or by and domain_limit")
+	}
+	if (b.By == "") != (b.DomainLimit == nil) {
+		v.add("blast.by", "expected by and domain_limit together")
+	}
+	if _, err := selector.Parse("{" + strconv.Quote(b.By) + `=""}`); b.By != "" && err != nil {
+		v.add("blast.by", "expected an attribute such as facts.datacenter or enc.datacenter, got %q", b.By)
 	}
 }
 

@@ -80,6 +80,14 @@ func attributesOf(selectors []string) []string {
 	return slices.Compact(out)
 }
 
+// attributesNamed is what of the attribute PuppetDB is asked for.
+func attributesNamed(name string) []string {
+	if !fromPuppetDB(name) {
+		return nil
+	}
+	return []string{name}
+}
+
 // readInventory reads all active nodes with the attributes that are asked for, and asks the site's ENC about them. A node of
 // which nothing has changed is the one of the last inventory: at a million nodes two of them would be much memory.
 func readInventory(ctx context.Context, pdb *puppetdb.Client, enc *encData, asked []string, last *inventory, now time.Time) (*inventory, error) {

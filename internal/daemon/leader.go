@@ -180,6 +180,7 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		EdgeRule: gate.EdgeRule{Live: time.Duration(l.site.cfg.Edges.Live), MaxAge: time.Duration(l.site.cfg.Edges.MaxAge), AllowUnpinned: l.site.cfg.Edges.AllowUnpinned},
 	}
 	w.Pins, _ = c.standingPins()
+	w.Blast = blastRule(l.site.cfg)
 	for _, v := range snap.Vetoes {
 		if v.Err == "" {
 			w.Vetoes = append(w.Vetoes, v)
@@ -189,7 +190,7 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		w.Edges = append(w.Edges, gate.Edge{Host: e.Host, At: l.heard(e.Host, e.At, c.now), Ready: e.Ready, Generation: e.Generation, Refused: e.Refused, Local: e.Local, Code: e.Code, BackedOut: e.BackedOut})
 	}
 	inv := l.collector.nodes()
-	if lacking := l.collector.ask(append(attributesOf(selectorsOf(snap)), strataOf(snap)...)); len(lacking) > 0 {
+	if lacking := l.collector.ask(slices.Concat(attributesOf(selectorsOf(snap)), strataOf(snap), attributesNamed(w.Blast.By))); len(lacking) > 0 {
 		inv = nil
 		w.Sources.Fresh = false
 		w.Sources.Reasons = append(w.Sources.Reasons, "PuppetDB inventory: "+strings.Join(lacking, ", ")+" not read yet")
@@ -213,6 +214,8 @@ func (l *leader) world(ctx context.Context, c *change) (gate.World, map[string]*
 		}
 		w.Rollouts = append(w.Rollouts, r)
 	}
+	w.Domains = domainSizes(w.Blast, tracks)
+	l.unproven(&w, c.now)
 	// The judge needs PuppetDB, Prometheus and time; the world is dated when it is complete.
 	w.Now = l.now().UTC()
 	c.now = w.Now
@@ -376,6 +379,7 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 			out.Next.Err = err.Error()
 		}
 	}
+	f.domains(w.Blast, &out)
 	if r.State.Phase.Active() {
 		course := l.collector.ledger.follow(&r.Spec, &r.State, f, l.collector.lookBack(), member)
 		e := l.evidence(r, c.snap.Rollouts, course, t.Baseline, c.now)

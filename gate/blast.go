@@ -1,0 +1,190 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// BlastRule bounds how many nodes have, over all rollouts together, a change that is not past its bake on them. Its zero value
+// bounds nothing.
+type BlastRule struct {
+	Limit       *schedule.Amount // of the nodes on all tracks
+	By          string           // attribute whose values are domains
+	DomainLimit *schedule.Amount // of the nodes of each domain
+}
+
+// Shared are nodes of one rollout on which the change of another is not past its bake.
+type Shared struct {
+	Positions []string // u by the first one's salt, sorted
+	Names     []string // whose they are
+}
+
+// peer is another rollout that is under way, as it is after this decision so far.
+func (s *stepper) peer(k int) *stepper {
+	return &stepper{w: s.w, r: &s.w.Rollouts[k], state: s.after[k], after: s.after, index: k, decision: s.decision}
+}
+
+// proven says whether the current stage has shown all that it has to show: nobody waits for its nodes.
+func (s *stepper) proven() bool {
+	var gates []Gate
+	switch i := s.state.Current(); {
+	case s.state.Phase == Settling:
+		gates = []Gate{s.stragglersGate()}
+	case i < 0 || s.state.Stages[i].Full.IsZero():
+		return false
+	default:
+		gates = []Gate{s.coverageGate(), s.bakeGate(), s.verdictGate()}
+	}
+	return !slices.ContainsFunc(gates, func(g Gate) bool { return !g.Open })
+}
+
+// moved says whether the rollout has admitted anybody by this decision: what was found out about its nodes is older than that.
+func (s *stepper) moved() bool {
+	was := &s.r.State
+	steps := func(caps []Cap) (n int) {
+		for i := range caps {
+			n += len(caps[i].Steps)
+		}
+		return n
+	}
+	return len(s.state.Admissions) != len(was.Admissions) || len(s.state.Stages) != len(was.Stages) || steps(s.state.Caps) != steps(was.Caps) || s.state.Phase != was.Phase
+}
+
+// unprovenGate keeps a node from taking two unproven changes at a time: whoever of p comes next, between two thresholds, must
+// be past the bake of every other rollout that admitted it.
+func (s *stepper) unprovenGate(p Population, from, to segments.Threshold) Gate {
+	for k := range s.w.Rollouts {
+		o := s.peer(k)
+		name := o.r.Spec.Name
+		if k == s.index || o.r.Spec.Track != s.r.Spec.Track || !o.state.Phase.Active() {
+			continue
+		}
+		if o.moved() {
+			return closed("unproven", "rollout "+name, "%s has admitted nodes just now; looked at again at once", name)
+		}
+		if o.proven() {
+			continue
+		}
+		shared, known := s.r.Shared[name]
+		if !known {
+			return closed("unproven", "rollout "+name, "which nodes have the change of %s, unproven, is not known", name)
+		}
+		if n, some := shared.among(p, from, to); n > 0 {
+			return closed("unproven", "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name)
+		}
+	}
+	return opened("unproven", "no node that comes next has another change that is not past its bake")
+}
+
+// among counts the nodes that are in p, between two thresholds, and that no earlier stage of p has.
+func (sh Shared) among(p Population, from, to segments.Threshold) (n int, some []string) {
+	for i, u := range sh.Positions {
+		if from.Admits(u) || !to.Admits(u) || !has(p.Positions, u) || has(p.Earlier, u) {
+			continue
+		}
+		if n++; n <= 5 {
+			some = append(some, sh.Names[i])
+		}
+	}
+	if n > len(some) {
+		some = append(some, "…")
+	}
+	return n, some
+}
+
+func has(sorted []string, u string) bool {
+	i := sort.SearchStrings(sorted, u)
+	return i < len(sorted) && sorted[i] == u
+}
+
+// blastRoom is how many nodes of p may be admitted next, in the order of their positions, before a limit on unproven change is
+// passed; why says which one. bounded is false where there is no limit.
+func (s *stepper) blastRoom(p Population, from, to segments.Threshold) (room int, why string, bounded bool) {
+	rule := s.w.Blast
+	if rule.Limit == nil && rule.DomainLimit == nil {
+		return 0, "", false
+	}
+	if rule.DomainLimit != nil && len(p.Domains) != len(p.Positions) {
+		return 0, "the domains of the nodes that come next are not known", true
+	}
+	total, by, who := s.unproven()
+	fleet := 0
+	for _, t := range s.w.Tracks {
+		fleet += t.Nodes
+	}
+	for i := below(p.Positions, from); i < below(p.Positions, to); i++ {
+		if has(p.Earlier, p.Positions[i]) {
+			continue
+		}
+		if rule.Limit != nil && total+1 > rule.Limit.Of(fleet) {
+			return room, fmt.Sprintf("%d nodes have an unproven change (%s), at most %d of %d may", total, who, rule.Limit.Of(fleet), fleet), true
+		}
+		if rule.DomainLimit != nil {
+			d := p.Domains[i]
+			if most := rule.DomainLimit.Of(s.w.Domains[d]); by[d]+1 > most {
+				return room, fmt.Sprintf("%d nodes of %s=%q have an unproven change (%s), at most %d of %d may", by[d], rule.By, d, who, most, s.w.Domains[d]), true
+			}
+			by[d]++
+		}
+		total++
+		room++
+	}
+	return room, "", true
+}
+
+// unproven counts the nodes on which a change is not past its bake, over all rollouts, and per domain.
+func (s *stepper) unproven() (total int, by map[string]int, who string) {
+	by = map[string]int{}
+	var names []string
+	for k := range s.w.Rollouts {
+		o := s.peer(k)
+		if k == s.index {
+			o.state = s.state
+		}
+		if !o.state.Phase.Active() || o.proven() {
+			continue
+		}
+		n := 0
+		for d, count := range o.r.Unproven {
+			by[d] += count
+			n += count
+		}
+		if total += n; n > 0 {
+			names = append(names, fmt.Sprintf("%d of %s", n, o.r.Spec.Name))
+		}
+	}
+	if len(names) == 0 {
+		return total, by, "no rollout has any"
+	}
+	return total, by, strings.Join(names, ", ")
+}
+
+// blastGate keeps the unproven change of all rollouts together within what the site allows.
+func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
+	room, why, bounded := s.blastRoom(p, from, to)
+	if !bounded {
+		return opened("blast", "the site sets no limit on unproven change")
+	}
+	for k := range s.w.Rollouts {
+		if o := s.peer(k); k != s.index && o.state.Phase.Active() && o.moved() {
+			return closed("blast", "blast", "%s has admitted nodes just now; looked at again at once", o.r.Spec.Name)
+		}
+	}
+	if room == 0 && why != "" {
+		return closed("blast", "blast", "%s", why)
+	}
+	return opened("blast", "%d more nodes may have an unproven change", room)
+}
+
+// within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change.
+func (s *stepper) within(p Population, from, to segments.Threshold, room int) segments.Threshold {
+	if most, _, bounded := s.blastRoom(p, from, to); bounded {
+		room = min(room, most)
+	}
+	return p.more(from, to, room)
+}

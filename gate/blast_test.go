@@ -1,0 +1,171 @@
+package gate
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// flag starts a rollout of parameters beside the others.
+func (s *site) flag(name string) *Rollout {
+	s.start(name, "")
+	r := &s.w.Rollouts[len(s.w.Rollouts)-1]
+	r.Spec.Parameters = map[string]any{name: true}
+	return r
+}
+
+// TestNoNodeTakesTwoUnprovenChanges: of two rollouts beside each other, one waits where the other is not past its bake, and
+// says so; both come to their end.
+func TestNoNodeTakesTwoUnprovenChanges(t *testing.T) {
+	s := newSite(t, 24)
+	s.flag("sshd")
+	waited := ""
+	for range 300 {
+		d := s.look()
+		for _, g := range slices.Concat(d.Gates["ntp"], d.Gates["sshd"]) {
+			if g.Name == "unproven" && !g.Open && !strings.Contains(g.Reason, "at once") {
+				waited = g.Reason
+			}
+		}
+		s.apart(t)
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	if s.state("ntp").Phase != Completed || s.state("sshd").Phase != Completed {
+		t.Errorf("ntp %s, sshd %s", s.state("ntp").Phase, s.state("sshd").Phase)
+	}
+	if !strings.Contains(waited, "nodes that come next (n") || !strings.Contains(waited, ", which is not past its bake on them") {
+		t.Errorf("waited because %q", waited)
+	}
+}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+// apart fails where a node has two changes that are younger than their bake.
+func (s *site) apart(t fataler) {
+	for _, n := range s.nodes {
+		var young []string
+		for i := range s.w.Rollouts {
+			r := &s.w.Rollouts[i]
+			if at, stage := s.admittedAt(r, n); r.State.Phase == Running && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
+				young = append(young, r.Spec.Name)
+			}
+		}
+		if len(young) > 1 {
+			t.Fatalf("at %s %s has the changes of %s, neither past its bake", s.w.Now, n, strings.Join(young, " and "))
+		}
+	}
+}
+
+// TestBlast: over all rollouts together no more nodes than allowed have an unproven change, of the fleet and of a domain; the gate
+// names who has them; a limit is no standstill.
+func TestBlast(t *testing.T) {
+	for name, rule := range map[string]BlastRule{
+		"fleet":  {Limit: &schedule.Amount{Nodes: 5}},
+		"domain": {By: "enc.datacenter", DomainLimit: &schedule.Amount{Percent: schedule.Hundred / 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 24)
+			s.flag("sshd")
+			s.w.Blast, s.w.Domains = rule, map[string]int{"dc0": 12, "dc1": 12}
+			said := ""
+			for range 900 {
+				d := s.look()
+				for _, r := range s.w.Rollouts {
+					for _, g := range d.Gates[r.Spec.Name] {
+						if g.Name == "blast" && !g.Open && !strings.Contains(g.Reason, "at once") {
+							said = g.Reason
+						}
+					}
+				}
+				s.within(t)
+				s.w.Now = s.w.Now.Add(time.Minute)
+			}
+			if s.state("ntp").Phase != Completed || s.state("sshd").Phase != Completed {
+				t.Errorf("ntp %s, sshd %s", s.state("ntp").Phase, s.state("sshd").Phase)
+			}
+			if !strings.Contains(said, "have an unproven change (") || !strings.Contains(said, " of ntp") && !strings.Contains(said, " of sshd") {
+				t.Errorf("the gate said %q", said)
+			}
+		})
+	}
+}
+
+// within fails where more nodes have a change younger than its bake than the site allows.
+func (s *site) within(t fataler) {
+	total, by := 0, map[string]int{}
+	for i := range s.w.Rollouts {
+		r := &s.w.Rollouts[i]
+		for k, n := range s.nodes {
+			if at, stage := s.admittedAt(r, n); r.State.Phase == Running && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
+				total++
+				by[[]string{"dc0", "dc1"}[k%2]]++
+			}
+		}
+	}
+	if l := s.w.Blast.Limit; l != nil && total > l.Of(len(s.nodes)) {
+		t.Fatalf("%d nodes have an unproven change, at most %d may", total, l.Of(len(s.nodes)))
+	}
+	for d, n := range by {
+		if l := s.w.Blast.DomainLimit; l != nil && n > l.Of(s.w.Domains[d]) {
+			t.Fatalf("%d nodes of %s have an unproven change, at most %d may", n, d, l.Of(s.w.Domains[d]))
+		}
+	}
+}
+
+// Against any number of rollouts that begin at any time, any holds, verdicts and limits, both bounds stand.
+func TestUnprovenKeepsItsBounds(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := newSite(t, 12)
+		s.w.Domains = map[string]int{"dc0": 6, "dc1": 6}
+		if rapid.Bool().Draw(rt, "limited") {
+			s.w.Blast.Limit = &schedule.Amount{Nodes: rapid.IntRange(1, 6).Draw(rt, "limit")}
+		}
+		s.verdict = func(r *Rollout) analyzer.Verdict {
+			v := s.healthy(r)
+			if rapid.IntRange(0, 5).Draw(rt, "doubt") == 0 {
+				v.Result = analyzer.Inconclusive
+			}
+			return v
+		}
+		names := []string{"sshd", "motd"}
+		for range rapid.IntRange(5, 40).Draw(rt, "looks") {
+			if len(names) > 0 && rapid.IntRange(0, 3).Draw(rt, "start") == 0 {
+				s.flag(names[0])
+				names = names[1:]
+			}
+			s.look()
+			s.apart(rt)
+			s.within(rt)
+			s.w.Now = s.w.Now.Add(time.Duration(rapid.IntRange(0, 12).Draw(rt, "minutes")) * time.Minute)
+		}
+	})
+}
+
+// What is not known closes the gate.
+func TestUnprovenUnknown(t *testing.T) {
+	s := newSite(t, 12)
+	s.run(2 * time.Minute)
+	r := s.flag("sshd")
+	s.look()
+	p := r.Next
+	r.Shared = nil
+	step := &stepper{w: &s.w, r: r, index: 1, after: []State{s.w.Rollouts[0].State, r.State}}
+	if g := step.unprovenGate(p, segments.None, segments.All); g.Open || !strings.Contains(g.Reason, "not known") {
+		t.Errorf("%+v", g)
+	}
+	s.w.Blast.DomainLimit = &schedule.Amount{Nodes: 100}
+	p.Domains = nil
+	if g := step.blastGate(p, segments.None, segments.All); g.Open || !strings.Contains(g.Reason, "not known") {
+		t.Errorf("%+v", g)
+	}
+	if !slices.IsSorted(p.Positions) {
+		t.Error("positions are not sorted")
+	}
+}
