@@ -84,7 +84,7 @@ func (c *cohorts) silenceCheck(n Counts) Check {
 
 // softCheck is one that only its bound can fail.
 func (c *cohorts) softCheck(check int, n Counts) Check {
-	out := Check{Name: eventNames[check], CanaryTotal: c.tally.stage.live, ControlTotal: n.Control}
+	out := Check{Name: eventNames[check], Optional: true, CanaryTotal: c.tally.stage.live, ControlTotal: n.Control}
 	for _, s := range c.frame.strata {
 		for _, e := range s.events[check] {
 			out.Canary += oneIf(e.canary)

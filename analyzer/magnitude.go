@@ -43,7 +43,7 @@ func normalLooks(in []MagnitudeLook) []MagnitudeLook {
 // runTimeCheck compares run times with each node's own past, stratum by stratum (van Elteren), with group-sequential
 // boundaries. It may be asked at any time; a new look is taken only when the plan has come a step further.
 func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
-	check := Check{Name: runTimeName, P: 1, RulesOut: 1, Method: "van Elteren against the node's own past"}
+	check := Check{Name: runTimeName, Optional: true, P: 1, RulesOut: 1, Method: "van Elteren against the node's own past"}
 	strata, canary, control := c.timesByStratum()
 	check.Canary, check.CanaryTotal, check.Control, check.ControlTotal = canary, c.tally.stage.exposed, control, c.tally.counts.Control
 	own := c.looksAt(runTimeName)

@@ -124,6 +124,8 @@ type Check struct {
 	Method string `json:"method"`
 	// RulesOut is the smallest canary share that the data exclude with 95 % confidence, 1 = nothing.
 	RulesOut float64 `json:"rules_out"`
+	// Optional: without an answer from this check nothing waits.
+	Optional bool `json:"optional,omitempty"`
 	// Excludes is the increase of the share that a certified pass excludes with this Confidence; 0 = none.
 	Excludes   float64 `json:"excludes,omitempty"`
 	Confidence float64 `json:"confidence,omitempty"`

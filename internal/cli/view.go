@@ -98,6 +98,9 @@ func viewOf(snap *tree.Snapshot, r *tree.Rollout, now time.Time) rolloutView {
 	}
 	if !state.Phase.Ended() || verdictOf(r).Result == analyzer.Fail {
 		for _, c := range verdictOf(r).Checks {
+			if c.Optional && c.Result == analyzer.Inconclusive {
+				continue // nothing waits for it: sluice explain tells
+			}
 			v.Checks = append(v.Checks, checkView{Name: c.Name, Result: c.Result.String(), Reason: c.Reason})
 		}
 	}
