@@ -9,7 +9,7 @@ umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${SLUICE_CACHE:-${HOME:?set HOME or SLUICE_CACHE}/.cache/sluice}
 packages=(gcc libc6-dev postgresql dbconfig-no-thanks puppetdb puppetserver puppet puppet-terminus-puppetdb prometheus
-  ruby-rspec-puppet puppet-lint python3 curl)
+  ruby-rspec-puppet puppet-lint r10k g10k git python3 curl)
 if [ "${1:-}" = --also ]; then
   packages+=("${@:2}")
 fi

@@ -94,6 +94,10 @@ func (e *Edge) codeOf(ctx context.Context, environment string, digests map[strin
 	}
 	digests[environment] = d
 	if id == CodeUnpinned {
+		// r10k leaves no file when it fails over a module: with a Puppetfile somebody has to say that all of it is there.
+		if _, err := os.Stat(filepath.Join(dir, "Puppetfile")); !errors.Is(err, os.ErrNotExist) {
+			return CodeUnpinned, errors.New("a Puppetfile and no signature: its modules may be missing")
+		}
 		return identityContent + ":" + d.Content, nil
 	}
 	return id + "+" + d.Content, nil
