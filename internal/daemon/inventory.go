@@ -31,14 +31,19 @@ type values map[string]string
 
 func (n *node) fingerprint() string { return segments.Fingerprint(n.certname) }
 
-func (n *node) attributes() selector.Attributes {
-	enc := selector.Of(n.certname, nil, nil, n.enc)
-	return func(name string) string {
-		if fromPuppetDB(name) {
-			return n.value(name)
-		}
-		return enc(name)
+func (n *node) attributes() selector.Attributes { return n.attribute }
+
+// attribute is what a selector's name says for the node.
+func (n *node) attribute(name string) string {
+	if fromPuppetDB(name) {
+		return n.value(name)
 	}
+	if path, ok := strings.CutPrefix(name, "enc."); ok {
+		if value, ok := n.enc[path].(string); ok {
+			return value // as most are: no path to follow
+		}
+	}
+	return selector.Of(n.certname, nil, nil, n.enc)(name)
 }
 
 // value is what a fact or trusted fact that was read says.

@@ -78,17 +78,33 @@ func Closure(definitions map[string]Definition, name string) ([]string, error) {
 
 // Compile makes the match of a segment. query answers PQL; it is asked once for every query that matters.
 func Compile(definitions map[string]Definition, name string, query func(pql string) (Members, error)) (Match, error) {
-	names, err := Closure(definitions, name)
+	all, err := CompileAll(definitions, []string{name}, query)
 	if err != nil {
 		return nil, err
 	}
-	own := make(map[string]Match, len(names))
-	for _, n := range names {
-		if own[n], err = definitions[n].own(n, own, query); err != nil {
-			return nil, fmt.Errorf("segment %s: %w", n, err)
+	return all[0], nil
+}
+
+// CompileAll makes the matches of several segments, in order. What they are made of in common is made once.
+func CompileAll(definitions map[string]Definition, names []string, query func(pql string) (Members, error)) ([]Match, error) {
+	own := map[string]Match{}
+	out := make([]Match, len(names))
+	for i, name := range names {
+		parts, err := Closure(definitions, name)
+		if err != nil {
+			return nil, err
 		}
+		for _, n := range parts {
+			if own[n] != nil {
+				continue
+			}
+			if own[n], err = definitions[n].own(n, own, query); err != nil {
+				return nil, fmt.Errorf("segment %s: %w", n, err)
+			}
+		}
+		out[i] = own[name]
 	}
-	return own[name], nil
+	return out, nil
 }
 
 // own makes the match of one definition; of may be filled later than this is called.
@@ -137,21 +153,63 @@ func (d Definition) whole(of map[string]Match, query func(pql string) (Members, 
 func IsGlob(entry string) bool { return strings.ContainsAny(entry, "*?[") }
 
 func certnames(list []string) (Match, error) {
-	exact, globs := map[string]bool{}, []string(nil)
+	exact, globs := map[string]bool{}, []glob(nil)
 	for _, entry := range list {
 		if !IsGlob(entry) {
 			exact[entry] = true
 			continue
 		}
-		if _, err := path.Match(entry, ""); err != nil {
+		g, err := newGlob(entry)
+		if err != nil {
 			return nil, fmt.Errorf("certnames: %q: %w", entry, err)
 		}
-		globs = append(globs, entry)
+		globs = append(globs, g)
 	}
 	return func(certname string, _ selector.Attributes) bool {
-		return exact[certname] || slices.ContainsFunc(globs, func(g string) bool {
-			ok, _ := path.Match(g, certname) // the pattern was checked above
-			return ok
-		})
+		if exact[certname] {
+			return true
+		}
+		for i := range globs {
+			if globs[i].matches(certname) {
+				return true
+			}
+		}
+		return false
 	}, nil
+}
+
+// glob is a pattern. Most have nothing but stars, and are matched by what lies between them.
+type glob struct {
+	pattern string
+	parts   []string // between the stars; nil where there is more than stars
+}
+
+func newGlob(pattern string) (glob, error) {
+	g := glob{pattern: pattern}
+	if !strings.ContainsAny(pattern, `?[\`) {
+		g.parts = strings.Split(pattern, "*")
+	}
+	_, err := path.Match(pattern, "")
+	return g, err
+}
+
+// matches is path.Match.
+func (g *glob) matches(name string) bool {
+	if len(g.parts) < 2 || strings.Contains(name, "/") { // a star takes no slash
+		ok, _ := path.Match(g.pattern, name) // the pattern was checked
+		return ok
+	}
+	first, last := g.parts[0], g.parts[len(g.parts)-1]
+	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
+		return false
+	}
+	rest := name[len(first) : len(name)-len(last)]
+	for _, part := range g.parts[1 : len(g.parts)-1] {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return true
 }

@@ -3,6 +3,7 @@ package compose
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -86,6 +87,26 @@ func TestNotDivides(t *testing.T) {
 		}
 		if half(name, nodeOf(dc)) && dc == "fra1" {
 			t.Fatalf("%s is in a share of a segment that does not hold it", name)
+		}
+	})
+}
+
+// What is told by the ends of a name is told the same as by the whole pattern.
+func TestGlobIsPathMatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.SampledFrom([]string{"web", "db", ".", "*", "?", "[0-9]", "[^a]", "1", "-", "[a-c].x", "\\*", "]"})
+		pattern := strings.Join(rapid.SliceOfN(part, 1, 6).Draw(t, "pattern"), "")
+		name := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"web", "db", ".", "1", "7", "-", "a", "x", "*", "]"}), 0, 8).Draw(t, "name"), "")
+		if !IsGlob(pattern) {
+			return
+		}
+		g, err := newGlob(pattern)
+		want, wantErr := path.Match(pattern, name)
+		if err != nil || wantErr != nil {
+			return // refused, or found to be bad by this name only
+		}
+		if got := g.matches(name); got != want {
+			t.Fatalf("%q matches %q: %t, expected %t", pattern, name, got, want)
 		}
 	})
 }
