@@ -125,6 +125,10 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	}
 	anew := c.caps != caps || c.admissions > len(state.Admissions)
 	controls := !c.started.Equal(started)
+	if !anew && !controls && c.stage == stage && c.admissions >= 0 {
+		l.rise(c, state, stage, member)
+		return c
+	}
 	c.stage, c.started = stage, started
 	c.silence = spec.PolicyOf(stage).Silence
 	now := l.now()
@@ -141,14 +145,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		id := c.ids[i]
 		switch {
 		case !at.Equal(n.AdmittedAt):
-			n.AdmittedAt, n.Stage, c.cut[i] = at.UTC(), by, false
-			c.progress[i] = analyzer.Progress{}
-			if !at.IsZero() {
-				c.progress[i] = l.recent[id].Since(at, now, c.candidate, c.parameters)
-			}
-			c.sums[i].Runs = c.progress[i].Runs()
-			c.habit(l, id, int32(i))
-			c.slower(l, id, int32(i))
+			c.admit(l, i, at, now)
 		case at.IsZero() && (controls || fresh(i)):
 			c.cut[i] = false
 			c.habit(l, id, int32(i))
@@ -168,6 +165,46 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	c.admissions, c.caps = len(state.Admissions), caps
 	c.unchosen(state, r, member)
 	return c
+}
+
+// admit notes when a node was admitted, the zero time if it is not any more.
+func (c *course) admit(l *ledger, i int, at, now time.Time) {
+	id := c.ids[i]
+	c.nodes[i].AdmittedAt, c.cut[i] = at.UTC(), false
+	c.progress[i] = analyzer.Progress{}
+	if !at.IsZero() {
+		c.progress[i] = l.recent[id].Since(at, now, c.candidate, c.parameters)
+	}
+	c.sums[i].Runs = c.progress[i].Runs()
+	c.habit(l, id, int32(i))
+	c.slower(l, id, int32(i))
+}
+
+// rise follows thresholds that rose within a stage: it looks at the nodes that they passed, and at no other.
+func (l *ledger) rise(c *course, state *gate.State, stage int, member func(set, print string) bool) {
+	now, r := l.now(), c.roster
+	for ; c.admissions < len(state.Admissions); c.admissions++ {
+		a := &state.Admissions[c.admissions]
+		from := segments.None
+		for _, b := range state.Admissions[:c.admissions] {
+			if b.Set == "" || b.Set == a.Set {
+				from = segments.Higher(from, b.Threshold)
+			}
+		}
+		for k := r.below(from); k < r.below(a.Threshold); k++ {
+			i := int(r.order[k])
+			n := &c.nodes[i]
+			if n.Stage >= 0 {
+				continue
+			}
+			at, by := state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
+			if !at.IsZero() {
+				n.Stage = min(by, stage)
+				c.admit(l, i, at, now)
+			}
+		}
+	}
+	c.unchosen(state, r, member)
 }
 
 // stratify divides the nodes into strata for a stage that begins.

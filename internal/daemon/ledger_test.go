@@ -113,16 +113,23 @@ func BenchmarkLedger(b *testing.B) {
 	b.ReportMetric(float64(len(reports)*b.N)/b.Elapsed().Seconds(), "reports/s")
 }
 
-// BenchmarkPercentageStep is what a rise of a threshold costs the leader: who is admitted now.
+// BenchmarkPercentageStep is what a rise of a threshold by a hundredth of the nodes costs the leader: who is admitted now, and
+// who is in the stage after this one.
 func BenchmarkPercentageStep(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			l, spec, state, r := withCourse(b, n)
-			for i := 0; b.Loop(); i++ {
-				next := *state
-				next.Admissions = append(slices.Clip(slices.Clone(state.Admissions)), gate.Admission{At: t0.Add(2 * time.Hour), Threshold: segments.FromShare(segments.Billion/2 + segments.Billion/100)})
-				l.courses["ntp"].admissions = -1
+			next := *state
+			next.Admissions = append(slices.Clip(slices.Clone(state.Admissions)), gate.Admission{At: t0.Add(2 * time.Hour), Threshold: segments.FromShare(segments.Billion/2 + segments.Billion/100)})
+			for b.Loop() {
 				l.follow(spec, &next, r, 24*time.Hour, nil)
+				if p := r.in("", &next, 1, nil); len(p.Earlier) == 0 {
+					b.Fatalf("%d of %d nodes are admitted", len(p.Earlier), n)
+				}
+				b.StopTimer()
+				l.follow(spec, state, r, 24*time.Hour, nil) // back to before it
+				r.in("", state, 1, nil)
+				b.StartTimer()
 			}
 		})
 	}

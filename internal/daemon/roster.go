@@ -46,7 +46,7 @@ type population struct {
 	positions  []string // sorted
 	capped     int      // members that are not among them, because a cap keeps them
 	caps       string   // capsKey of what this was made of
-	admissions int      // of the state, when earlier was made
+	admissions int      // of earlier stages, when earlier was made
 	before     int
 	earlier    []string
 }
@@ -59,25 +59,61 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 		p.caps = caps
 		r.populations[set] = p
 	}
-	if p.admissions != len(state.Admissions) || p.before != before {
-		p.admissions, p.before, p.earlier = len(state.Admissions), before, nil
-		if len(state.Admissions) > 0 {
-			for k, i := range r.order {
-				n := r.nodes[i]
-				print := ""
-				in := func(set string) bool {
-					if print == "" {
-						print = segments.Fingerprint(n.certname)
-					}
-					return member(set, print)
-				}
-				if at, stage := state.AdmittedAt(r.positions[k], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
-					p.earlier = append(p.earlier, r.positions[k])
-				}
-			}
-		}
+	if n := admissionsBefore(state, before); p.admissions != n || p.before != before {
+		p.admissions, p.before = n, before
+		p.earlier = r.earlier(p, set, state, before, member)
 	}
 	return gate.Population{Set: set, Positions: p.positions, Earlier: p.earlier, Capped: p.capped}
+}
+
+// admissionsBefore counts the steps of the stages before one.
+func admissionsBefore(state *gate.State, before int) int {
+	n := 0
+	for _, a := range state.Admissions {
+		if a.Stage < before {
+			n++
+		}
+	}
+	return n
+}
+
+// earlier gives the members that stages before this one admitted. Below the threshold for everyone that is all of them; of the
+// others only those below a threshold of some set are looked at.
+func (r *roster) earlier(p *population, set string, state *gate.State, before int, member func(set, print string) bool) []string {
+	everyone, furthest := segments.None, segments.None
+	for _, a := range state.Admissions {
+		if a.Stage >= before {
+			continue
+		}
+		furthest = segments.Higher(furthest, a.Threshold)
+		if a.Set == "" {
+			everyone = segments.Higher(everyone, a.Threshold)
+		}
+	}
+	out := slices.Clip(p.positions[:below(p.positions, everyone)])
+	for k := r.below(everyone); k < r.below(furthest); k++ {
+		n, print := r.nodes[r.order[k]], ""
+		in := func(set string) bool {
+			if print == "" {
+				print = segments.Fingerprint(n.certname)
+			}
+			return member(set, print)
+		}
+		if at, stage := state.AdmittedAt(r.positions[k], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
+			out = append(out, r.positions[k])
+		}
+	}
+	return out
+}
+
+// below counts the nodes below a threshold.
+func (r *roster) below(t segments.Threshold) int { return below(r.positions, t) }
+
+func below(positions []string, t segments.Threshold) int {
+	if t == segments.All {
+		return len(positions)
+	}
+	return sort.SearchStrings(positions, string(t))
 }
 
 // population gives the members of a set, without those that a cap keeps.
