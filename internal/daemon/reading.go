@@ -17,6 +17,7 @@ type reading struct {
 	told   []bool // PuppetDB has facts of it
 	said   map[string]*said
 	moved  map[move]*said
+	slab   []node // of which the next ones are taken
 }
 
 // move is a new environment for nodes of which something was said.
@@ -31,20 +32,23 @@ func (r *reading) readNodes(ctx context.Context, pdb *puppetdb.Client) error {
 	if r.last != nil {
 		r.nodes = make([]*node, 0, len(r.last.nodes)+len(r.last.nodes)/64)
 	}
+	var fresh []*node
 	if err := pdb.Nodes(ctx, func(s puppetdb.NodeStatus) error {
 		old := r.last.find(s.Certname)
 		switch {
 		case old == nil:
-			r.nodes = append(r.nodes, &node{s.Certname, r.saying(s.ReportEnvironment, nil)})
+			fresh = append(fresh, r.make(s.Certname, r.saying(s.ReportEnvironment, nil)))
+			r.nodes = append(r.nodes, fresh[len(fresh)-1])
 		case old.reported == s.ReportEnvironment:
 			r.nodes = append(r.nodes, old)
 		default:
-			r.nodes = append(r.nodes, &node{old.certname, r.move(old.said, s.ReportEnvironment)})
+			r.nodes = append(r.nodes, r.make(old.certname, r.move(old.said, s.ReportEnvironment)))
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
+	joinNames(fresh)
 	slices.SortFunc(r.nodes, func(a, b *node) int { return strings.Compare(a.certname, b.certname) })
 	r.nodes = slices.CompactFunc(r.nodes, func(a, b *node) bool { return a.certname == b.certname })
 	r.shared, r.told = make([]bool, len(r.nodes)), make([]bool, len(r.nodes))
@@ -58,11 +62,35 @@ func (r *reading) readNodes(ctx context.Context, pdb *puppetdb.Client) error {
 	return nil
 }
 
+// make gives a new node. They are made many at once: a collector has a hard time with a million small things.
+func (r *reading) make(certname string, s *said) *node {
+	if len(r.slab) == 0 {
+		r.slab = make([]node, 64)
+	}
+	n := &r.slab[0]
+	r.slab = r.slab[1:]
+	n.certname, n.said = certname, s
+	return n
+}
+
+// joinNames moves the names of new nodes together, for the same reason.
+func joinNames(nodes []*node) {
+	for part := range slices.Chunk(nodes, 256) {
+		var b strings.Builder
+		for _, n := range part {
+			b.WriteString(n.certname)
+		}
+		all := b.String()
+		for _, n := range part {
+			n.certname, all = all[:len(n.certname)], all[len(n.certname):]
+		}
+	}
+}
+
 // own gives a node that may be written to.
 func (r *reading) own(i int) *node {
 	if r.shared[i] {
-		n := *r.nodes[i]
-		r.nodes[i], r.shared[i] = &n, false
+		r.nodes[i], r.shared[i] = r.make(r.nodes[i].certname, r.nodes[i].said), false
 	}
 	return r.nodes[i]
 }
