@@ -55,7 +55,31 @@ func (c *cohorts) certify(checks []Check) []string {
 		}
 		out = append(out, missing)
 	}
-	return out
+	return append(out, c.certifyRunTime(checks)...)
+}
+
+// certifyRunTime: where it is required, the upper limit of the shift must lie below what is to be ruled out.
+func (c *cohorts) certifyRunTime(checks []Check) []string {
+	p := c.policy.Checks.RunTime
+	if !p.Required {
+		return nil
+	}
+	delta := p.RuleOut
+	if delta == 0 {
+		delta = defaultChecks().RunTime.RuleOut
+	}
+	for _, check := range checks {
+		switch {
+		case check.Name != runTimeName:
+		case check.Result != Pass:
+			return []string{runTimeName + ": " + check.Reason}
+		case check.High < delta:
+			return nil
+		default:
+			return []string{fmt.Sprintf("%s: to rule out %+.3g %%: runs may be up to %.2g %% longer so far", runTimeName, 100*delta, 100*check.High)}
+		}
+	}
+	return []string{runTimeName + ": was not looked at"}
 }
 
 // answered counts a node.

@@ -22,7 +22,7 @@ type CheckPolicy struct {
 	Tolerate float64 `yaml:"tolerate" json:"tolerate"`
 	// RuleOut is the increase that a certified pass must exclude; 0 means what DefaultRuleOut says.
 	RuleOut float64 `yaml:"rule_out" json:"rule_out"`
-	// Required: a certified pass needs this check to rule it out.
+	// Required: a certified pass needs this check to rule it out. Not for corrective and convergence.
 	Required bool `yaml:"required" json:"required"`
 }
 
@@ -77,6 +77,9 @@ func (p Policy) validateChecks() (errs []error) {
 		}
 		if !(c.RuleOut >= 0 && c.RuleOut < 1) {
 			errs = append(errs, fmt.Errorf("checks.%s.rule_out: %v, expected more than 0 and less than 1 (0 means the default)", name, c.RuleOut))
+		}
+		if c.Required && (name == eventNames[correctiveEvents] || name == eventNames[convergenceEvents]) {
+			errs = append(errs, fmt.Errorf("checks.%s.required: true, expected false: what a certified pass counts, the first runs after the change, cannot show it", name))
 		}
 		if c.RuleOut > 0 && c.RuleOut <= c.Tolerate {
 			errs = append(errs, fmt.Errorf("checks.%s.rule_out: %v, expected more than the %v that is tolerated", name, c.RuleOut, c.Tolerate))

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,11 +11,15 @@ import (
 type scope struct {
 	name                              string
 	admitted, live, exposed, excluded int
+	silent                            int // of the live
 	unexposed, left                   []string
+	// withRuns counts exposed nodes by how many runs they have, mostRuns and more together.
+	withRuns [mostRuns + 1]int
 }
 
 func (s *scope) add(h *history) {
 	s.admitted++
+	s.silent += oneIf(h.state.Silent)
 	switch {
 	case h.state.Excluded:
 		s.excluded++
@@ -22,6 +27,7 @@ func (s *scope) add(h *history) {
 	case h.state.Exposed:
 		s.live++
 		s.exposed++
+		s.withRuns[min(h.state.Runs, mostRuns)]++
 	default:
 		s.live++
 		s.unexposed = capped(s.unexposed, h.Certname)
@@ -79,13 +85,14 @@ func (c *cohorts) lacks(n Counts) []string {
 }
 
 // quiet says whether too many admitted nodes are silent for a pass: any of few; of many, by what is to be ruled out more than
-// of the controls.
+// of the controls, in all stages or in this one.
 func (c *cohorts) quiet(n Counts) bool {
 	if n.Silent == 0 || !c.byCounts() {
 		return n.Silent > 0
 	}
 	delta, _ := c.policy.Checks.Silence.ruleOut(len(c.evidence.Nodes))
-	return share(n.Silent, n.Live)-share(c.tally.controlSilent, n.Control) > delta
+	controls := share(c.tally.controlSilent, n.Control)
+	return slices.ContainsFunc(c.scopes(), func(s scope) bool { return share(s.silent, s.live)-controls > delta })
 }
 
 func (c *cohorts) staleness() []string {
@@ -112,7 +119,11 @@ func most(share float64, n int) int { return int(share*float64(n) + 1e-9) }
 func (c *cohorts) gradeSentence(grade Grade, n Counts, checks []Check) string {
 	out := fmt.Sprintf("%s: %d of %d live admitted nodes exposed, at least %d runs each, no failure of the change", grade, n.Exposed, n.Live, n.Runs)
 	if c.byCounts() {
-		out = fmt.Sprintf("%s: %d of %d live admitted nodes exposed, %d runs, no check worse than the controls", grade, n.Exposed, n.Live, n.Runs)
+		than := "the controls"
+		if ok, _ := c.compared(); !ok {
+			than = "before (too few controls are left to compare with)"
+		}
+		out = fmt.Sprintf("%s: %d of %d live admitted nodes exposed, %d runs, no check worse than %s", grade, n.Exposed, n.Live, n.Runs, than)
 	}
 	if n.Excluded > 0 {
 		out += fmt.Sprintf(", %d left out", n.Excluded)

@@ -54,6 +54,9 @@ func (c *cohorts) failureCheck(of class, all []incident, s stop, n Counts, blame
 		check.Reason = hold[0]
 	case n.Exposed == 0:
 		check.Reason = noEvidence
+	case c.byCounts() && n.Control == 0:
+		check.Result = Pass
+		check.Reason = fmt.Sprintf("%d of %d admitted nodes, nothing new and certain on more of them than is tolerated; no control is left to compare with", check.Canary, check.CanaryTotal)
 	case c.byCounts():
 		check.Result = Pass
 		check.Reason = fmt.Sprintf("%d of %d admitted nodes, no more than their controls let expect", check.Canary, check.CanaryTotal)

@@ -27,6 +27,8 @@ type NodeState struct {
 	Why      string `json:"why,omitempty"`
 
 	usual, patience time.Duration
+	// leftOut: not at risk when the stage began, see frame.
+	leftOut bool
 }
 
 // Exposure returns the state of every node under the default policy.

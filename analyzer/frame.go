@@ -74,12 +74,12 @@ func (f *frame) add(c *cohorts, h *history) {
 	case h.Admitted() && h.Stage != c.evidence.StageIndex:
 		f.early++
 		return
-	case h.state.Excluded || h.Outside:
-		return
+	case h.state.leftOut || h.Outside:
+		return // by what was when the stage began: a control that fell silent since had its event, and admission does not undo it
 	}
 	s := f.stratum(h.Stratum)
 	from := [eventChecks]bool{}
-	if h.Summary == nil || h.Summary.Odd != nil || len(h.before)+len(h.after) > 0 || h.state.Silent {
+	if h.Summary == nil || h.Summary.Odd != nil || len(h.before)+len(h.after) > 0 || h.state.Silent || h.state.Excluded {
 		for check, o := range c.onsets(h) {
 			from[check] = o.Before
 			if o.At != 0 && !o.Before {

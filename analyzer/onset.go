@@ -159,7 +159,7 @@ func (r *Run) known() time.Time {
 // missed notes a node that is overdue now.
 func (c *cohorts) missed(h *history, o *Onset) {
 	s, started := &h.state, c.evidence.StageStarted
-	if s.Excluded || s.Due.IsZero() {
+	if s.leftOut || s.Due.IsZero() {
 		return
 	}
 	// A report that is on its way makes nobody silent: only what is complete counts.

@@ -27,6 +27,7 @@ func (c *cohorts) silence(s *NodeState, h *history) {
 	patience := c.policy.Silence.patience(habit) + c.evidence.Sources.Lag
 	s.patience, s.usual = patience, c.policy.Silence.usual(habit)
 	s.Excluded, s.Why = habit.atRisk(reference, patience)
+	s.leftOut, _ = habit.atRisk(c.evidence.StageStarted, patience)
 	if !s.LastRun.IsZero() {
 		s.Due = s.LastRun.Add(patience)
 	}

@@ -22,6 +22,9 @@ func (c *cohorts) slis() []sliResult {
 	for _, p := range c.policy.SLIs {
 		r := c.sli(p)
 		r.Name, r.required = "sli:"+p.Name, p.Required
+		if r.looks == nil {
+			r.looks = c.looksAt(r.Name) // what was paid for stays so for want of data
+		}
 		out = append(out, r)
 	}
 	return out
@@ -40,8 +43,6 @@ func (c *cohorts) sli(p SLIPolicy) sliResult {
 	r := a.limit(p, s.Aggregate)
 	if r.Result == Inconclusive && r.Reason == "" {
 		r = c.compare(a, p)
-	} else {
-		r.looks = c.looksAt("sli:" + p.Name)
 	}
 	r.Canary, r.CanaryTotal = len(a.canary), a.exposed
 	r.Control, r.ControlTotal = len(a.control), a.controls
@@ -109,13 +110,7 @@ func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
 }
 
 // compare asks whether the canaries are worse than the controls.
-func (c *cohorts) compare(a arms, p SLIPolicy) (r sliResult) {
-	taken := c.looksAt("sli:" + p.Name)
-	defer func() {
-		if r.looks == nil {
-			r.looks = taken // what was seen before is not forgotten for want of data now
-		}
-	}()
+func (c *cohorts) compare(a arms, p SLIPolicy) sliResult {
 	if n := len(a.canary); n < p.minNodes() {
 		return unknown(fmt.Sprintf("%d exposed nodes have data, %d are needed", n, p.minNodes()))
 	}
@@ -139,7 +134,7 @@ func (c *cohorts) compare(a arms, p SLIPolicy) (r sliResult) {
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())
 	}
-	return c.weigh(a, p, result, taken)
+	return c.weigh(a, p, result, c.looksAt("sli:"+p.Name))
 }
 
 func alternative(direction string) stats.Alternative {

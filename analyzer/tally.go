@@ -12,8 +12,6 @@ type tally struct {
 	// behind are the exposed nodes with too few runs, named up to maxNames.
 	behind      int
 	behindNames []string
-	// withRuns counts exposed nodes by how many runs they have, mostRuns and more together.
-	withRuns [mostRuns + 1]int
 	// strata counts the admitted nodes of each.
 	strata map[string]int
 	// silentIn counts the silent ones among them.
@@ -23,27 +21,34 @@ type tally struct {
 	// answers are what a certified pass rests on; quiet are the admitted nodes at risk that are silent.
 	answers [eventChecks]answer
 	quiet   int
-	// comparable are the live exposed canaries and the controls at risk, by certname, if values are compared.
+	// comparable are the live exposed canaries and the controls at risk of the segment, by certname, if values are compared.
 	compares                          bool
 	comparableCanary, comparableOther []string
 }
 
 const mostRuns = 31
 
-// runs is how many runs of the candidate the exposed nodes have: all of them, or of many nodes the share that coverage asks
-// for, because in a large fleet some node is always behind.
+// runs is how many runs of the candidate the exposed nodes have, and those of this stage too: all of them, or of many nodes
+// the share that coverage asks for, because in a large fleet some node is always behind.
 func (t *tally) runs(coverage float64) int {
-	need := t.counts.Exposed
+	if t.stage.exposed == 0 {
+		return t.whole.runs(coverage)
+	}
+	return min(t.whole.runs(coverage), t.stage.runs(coverage))
+}
+
+func (s *scope) runs(coverage float64) int {
+	need := s.exposed
 	if need == 0 {
 		return 0
 	}
 	if need >= manyExposed {
 		need = needed(coverage, need)
 	}
-	r, at := mostRuns, t.withRuns[mostRuns]
+	r, at := mostRuns, s.withRuns[mostRuns]
 	for at < need {
 		r--
-		at += t.withRuns[r]
+		at += s.withRuns[r]
 	}
 	return r
 }
@@ -81,7 +86,6 @@ func (t *tally) add(h *history, stage, runs int) {
 		n.Unexposed = capped(n.Unexposed, h.Certname)
 		return
 	}
-	t.withRuns[min(s.Runs, mostRuns)]++
 	n.Exposed++
 	if s.Runs < runs {
 		t.behind++
@@ -100,7 +104,7 @@ func (t *tally) control(h *history) {
 		return
 	}
 	t.counts.Control++
-	if t.compares {
+	if t.compares && !h.Outside {
 		t.comparableOther = append(t.comparableOther, h.Certname)
 	}
 }
