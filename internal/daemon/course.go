@@ -20,8 +20,9 @@ type course struct {
 	stage      int
 	admissions int // how many of the state's are taken over
 
-	at       []int32  // by number in the ledger: place in nodes, -1 for others
-	ids      []uint32 // beside nodes: their numbers in the ledger
+	strata   map[string]string // of this stage, by analyzer.StratumKey
+	at       []int32           // by number in the ledger: place in nodes, -1 for others
+	ids      []uint32          // beside nodes: their numbers in the ledger
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
@@ -111,7 +112,8 @@ func (c *course) habit(l *ledger, id uint32, i int32) {
 func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback time.Duration, member func(set, print string) bool) *course {
 	c := l.courses[spec.Name]
 	fresh := func(int) bool { return false }
-	if c == nil || c.roster != r {
+	listed := c == nil || c.roster != r
+	if listed {
 		old := c
 		c = l.enlist(spec, r, lookback)
 		fresh = c.inherit(old)
@@ -159,8 +161,11 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			c.slower(l, id, int32(i))
 		}
 	}
-	if controls {
-		c.stratify(spec.PolicyOf(stage).Strata)
+	switch attributes := spec.PolicyOf(stage).Strata; {
+	case controls:
+		c.stratify(attributes)
+	case listed:
+		c.stratifyNew(attributes, fresh)
 	}
 	c.admissions, c.caps = len(state.Admissions), caps
 	c.unchosen(state, r, member)
@@ -207,26 +212,49 @@ func (l *ledger) rise(c *course, state *gate.State, stage int, member func(set, 
 	c.unchosen(state, r, member)
 }
 
-// stratify divides the nodes into strata for a stage that begins.
+// stratify divides the nodes into strata for a stage that begins. It counts all that were controls then, and not those that
+// still are: a leader that comes in the middle of the stage must make the same strata.
 func (c *course) stratify(attributes []string) {
 	keys := make([]string, len(c.nodes))
-	controls := map[string]int{}
-	values := make([]string, len(attributes))
-	for i, n := range c.roster.nodes {
-		of := n.attributes()
-		for k, name := range attributes {
-			values[k] = of(name)
-		}
-		keys[i] = analyzer.StratumKey(values)
-		controls[keys[i]] += 0
-		if !c.nodes[i].Admitted() && !c.nodes[i].Outside {
-			controls[keys[i]]++
-		}
-	}
-	names := analyzer.MergeStrata(controls, len(attributes), analyzer.LeastInStratum)
+	eligible := map[string]int{}
 	for i := range c.nodes {
-		c.nodes[i].Stratum = names[keys[i]]
+		keys[i] = c.stratumKey(i, attributes)
+		eligible[keys[i]] += 0
+		if n := &c.nodes[i]; !n.Outside && (n.Stage < 0 || n.Stage == c.stage) {
+			eligible[keys[i]]++
+		}
 	}
+	c.strata = analyzer.MergeStrata(eligible, len(attributes), analyzer.LeastInStratum)
+	for i := range c.nodes {
+		c.nodes[i].Stratum = c.strata[keys[i]]
+	}
+}
+
+// stratifyNew puts nodes that joined in the middle of a stage beside their like. Those that are like none have a stratum of
+// their own, where nothing is compared.
+func (c *course) stratifyNew(attributes []string, fresh func(i int) bool) {
+	for i := range c.nodes {
+		if !fresh(i) {
+			continue
+		}
+		key := c.stratumKey(i, attributes)
+		if _, known := c.strata[key]; !known {
+			if c.strata == nil {
+				c.strata = map[string]string{}
+			}
+			c.strata[key] = analyzer.MergeStrata(map[string]int{key: 1}, len(attributes), 1)[key]
+		}
+		c.nodes[i].Stratum = c.strata[key]
+	}
+}
+
+func (c *course) stratumKey(i int, attributes []string) string {
+	of := c.roster.nodes[i].attributes()
+	values := make([]string, len(attributes))
+	for k, name := range attributes {
+		values[k] = of(name)
+	}
+	return analyzer.StratumKey(values)
 }
 
 // judged is the index of the stage that is judged: one that added nobody proves nothing.
@@ -274,9 +302,10 @@ func (c *course) inherit(old *course) (fresh func(i int) bool) {
 		}
 		known[i] = true
 		c.sums[i], c.progress[i], c.cut[i] = old.sums[k], old.progress[k], old.cut[k]
-		c.nodes[i].AdmittedAt, c.nodes[i].Stage = old.nodes[k].AdmittedAt, old.nodes[k].Stage
+		n, was := &c.nodes[i], &old.nodes[k]
+		n.AdmittedAt, n.Stage, n.Stratum, n.Outside = was.AdmittedAt, was.Stage, was.Stratum, was.Outside
 	}
-	c.started, c.stage = old.started, old.stage
+	c.started, c.stage, c.strata = old.started, old.stage, old.strata
 	return func(i int) bool { return !known[i] }
 }
 
