@@ -18,9 +18,11 @@ import (
 type ECS struct {
 	Alpha float64 // error that all looks together may spend, in (0,1)
 	Theta float64 // hazard ratio under the null hypothesis; 1 is "no effect"
-	// P[j] is the probability, under the null hypothesis, of j canary events and
-	// no crossing. ΣP + Spent = 1.
+	// P[i] is the probability, under the null hypothesis, of Low+i canary events and
+	// no crossing. ΣP + Spent = 1. Counts below Low are followed no more, since each had
+	// less than 1e-40: so the work of an event grows with the root of their number.
 	P     []float64
+	Low   int
 	Spent float64 // error spent so far, at most Alpha
 	T     float64 // information fraction of the last look, in [0,1]
 	J     int     // canary events observed
@@ -60,17 +62,33 @@ func (e *ECS) Event(y1, y0, d, c int) error {
 	}
 	h, first := shares(y1, y0, d, e.Theta)
 	next := make([]float64, len(e.P)+first+len(h)-1)
-	for j, p := range e.P {
-		for k, share := range h {
-			next[j+first+k] += float64(p * share)
+	if first == 0 && len(h) == 2 { // one event, as nearly always
+		below := 0.0
+		for j, p := range e.P {
+			next[j] = float64(below*h[1]) + float64(p*h[0])
+			below = p
+		}
+		next[len(e.P)] = below * h[1]
+	} else {
+		for j, p := range e.P {
+			for k, share := range h {
+				next[j+first+k] += float64(p * share)
+			}
 		}
 	}
 	if err := e.balanced(next); err != nil {
 		return fmt.Errorf("ecs: %w", err)
 	}
-	e.P, e.J = next, e.J+c
+	cut := 0
+	for cut < len(next)-1 && next[cut] < unfollowed {
+		cut++
+	}
+	e.P, e.Low, e.J = next[cut:], e.Low+cut, e.J+c
 	return nil
 }
+
+// unfollowed is the mass of a count of canary events that is not followed.
+const unfollowed = 1e-40
 
 // balanced: what paths have and what is spent add up to 1.
 func (e ECS) balanced(next []float64) error {
@@ -106,8 +124,8 @@ func (e *ECS) Look(t float64) bool {
 	}
 	e.Spent += cut
 	e.P = e.P[:b:b] // never append into a copy's memory
-	e.Boundary = b
-	e.Rejected = e.J >= b
+	e.Boundary = e.Low + b
+	e.Rejected = e.J >= e.Boundary
 	return e.Rejected
 }
 
@@ -116,10 +134,10 @@ func (e ECS) Budget() float64 { return float64(e.Alpha * math.Sqrt(e.T)) }
 
 // Tail is the nominal tail Σ_{j≥J} P[j]: what a rejection now would cost.
 func (e ECS) Tail() float64 {
-	if e.J >= len(e.P) {
+	if e.J >= e.Low+len(e.P) {
 		return 0
 	}
-	return sum(e.P[e.J:])
+	return sum(e.P[max(0, e.J-e.Low):])
 }
 
 // sum adds from the far end, where the small terms are.

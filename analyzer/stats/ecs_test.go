@@ -214,3 +214,34 @@ func TestECSErrorOverAllPaths(t *testing.T) {
 		t.Errorf("rejecting paths weigh %v, spent %v, alpha %v", rejecting, spent, alpha)
 	}
 }
+
+// TestECSFollowsWhatMatters: with many events the lower counts are dropped, and the boundary is that of a test that follows all.
+func TestECSFollowsWhatMatters(t *testing.T) {
+	t.Parallel()
+	const events = 3000
+	e := mustECS(t, .01)
+	full, spent := []float64{1}, 0.0
+	for i := range events {
+		if err := e.Event(50, 50, 1, i%2); err != nil {
+			t.Fatal(err)
+		}
+		e.Look(float64(i+1) / events)
+		next := make([]float64, len(full)+1)
+		for j, p := range full {
+			next[j] += p / 2
+			next[j+1] += p / 2
+		}
+		full = next
+		cut := 0.0
+		for budget := .01 * math.Sqrt(float64(i+1)/events); len(full) > 0 && spent+cut+full[len(full)-1] <= budget; full = full[:len(full)-1] {
+			cut += full[len(full)-1]
+		}
+		spent += cut
+		if e.Boundary != len(full) || math.Abs(e.Spent-spent) > 1e-14 {
+			t.Fatalf("after %d events: boundary %d, spent %v, want %d, %v", i+1, e.Boundary, e.Spent, len(full), spent)
+		}
+	}
+	if e.Low == 0 || len(e.P) > 1000 {
+		t.Errorf("%d counts from %d on are followed, of %d", len(e.P), e.Low, len(full))
+	}
+}
