@@ -51,13 +51,13 @@ PuppetDB is asked, with the configuration's certificates, for what was produced 
 control) and admitted_at (of canaries, RFC 3339); all other columns make strata, or those named by --strata.
 
 With --placebo N the judge sees N random cohorts that had no change, at times spread over the history: how often it fails them is the rate of false
-alarms here, before anyone trusts it.
+alarms here, before anyone trusts it. Canaries of the assignments, if there are any, take no part.
 
 Reports may come in any order; they count from their receive_time. Duplicates are left out. Nodes in no cohort only show what fails without the change.
 The exit code says whether the replay ran, not how the verdict fell.`,
 		Example: `  sluice replay --assignments who.csv --reports reports.ndjson --candidate production_8f3c2d1a
   sluice replay --assignments who.csv --from 2027-01-30T00:00:00Z --to 2027-02-01T00:00:00Z --candidate production_8f3c2d1a -o json
-  sluice replay --assignments who.csv --reports reports.ndjson --placebo 200`,
+  sluice replay --reports reports.ndjson --placebo 200`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := out.check(); err != nil {
 				return err
@@ -74,7 +74,7 @@ The exit code says whether the replay ran, not how the verdict fell.`,
 	f.StringVar(&o.config, "config.file", "", "configuration of sluiced, for its policies and PuppetDB (default: the judge's defaults)")
 	f.StringVar(&o.policy, "policy", "default", "name of the analysis policy in the configuration")
 	f.StringArrayVar(&o.reports, "reports", nil, "NDJSON file with reports; may be repeated (default: ask PuppetDB)")
-	f.StringVar(&o.assignments, "assignments", "", "CSV file that says who was in which cohort (required)")
+	f.StringVar(&o.assignments, "assignments", "", "CSV file that says who was in which cohort (required unless --placebo: then all nodes take part)")
 	f.StringVar(&o.from, "from", "", "without --reports: from when, RFC 3339")
 	f.StringVar(&o.to, "to", "", "without --reports: to when")
 	f.StringVar(&o.candidate, "candidate", "", "environment that the canaries got (required unless --parameters or --placebo)")
@@ -104,6 +104,9 @@ func (o *replaying) run(ctx context.Context) (*replayed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.assigned == nil {
+		o.assigned = h.Everyone()
+	}
 	opt := replay.Options{Name: "replay", Policy: o.policyOf, Candidate: o.candidate, Baseline: o.baseline, Bake: o.bake, Every: o.every, Lag: o.lag, Strata: o.strata}
 	if o.placebo > 0 {
 		share, err := shareOf(o.share)
@@ -131,8 +134,8 @@ func wrapReplay(err error) error {
 // prepare checks what was asked for, and reads the small things.
 func (o *replaying) prepare() (err error) {
 	switch {
-	case o.assignments == "":
-		return usage("replay: --assignments is required")
+	case o.assignments == "" && o.placebo == 0:
+		return usage("replay: --assignments is required, unless with --placebo")
 	case o.candidate == "" && !o.parameters && o.placebo == 0:
 		return usage("replay: --candidate ENVIRONMENT, --parameters or --placebo N is required")
 	case o.candidate != "" && o.parameters:
@@ -161,6 +164,9 @@ func (o *replaying) prepare() (err error) {
 		o.policyOf.SLIs = nil // nobody recorded them
 	} else if o.policy != "default" {
 		return usage("replay: --policy needs --config.file")
+	}
+	if o.assignments == "" {
+		return nil
 	}
 	f, err := os.Open(o.assignments)
 	if err != nil {

@@ -108,8 +108,8 @@ func TestReplay(t *testing.T) {
 		t.Errorf("%v: from PuppetDB %+v, from the file %+v", err, live, got)
 	}
 
-	code, text, errs = sluice(t, "", "replay", "--assignments", who, "--reports", reports, "--placebo", "3", "--bake", "10m")
-	if code != 0 || !strings.Contains(text, "3 random cohorts of 5 % of ") || !strings.Contains(text, "false alarms here: ") {
+	code, text, errs = sluice(t, "", "replay", "--reports", reports, "--placebo", "3", "--bake", "10m")
+	if code != 0 || !strings.Contains(text, "3 random cohorts of 5 % of 400 nodes") || !strings.Contains(text, "false alarms here: ") {
 		t.Errorf("exit code %d\n%s\n%s", code, text, errs)
 	}
 }
@@ -125,7 +125,7 @@ func TestReplayUsage(t *testing.T) {
 		want string
 		args []string
 	}{
-		{ExitUsage, "--assignments is required", nil},
+		{ExitUsage, "--assignments is required, unless with --placebo", nil},
 		{ExitUsage, "--candidate ENVIRONMENT, --parameters or --placebo N is required", []string{"--assignments", who, "--reports", reports}},
 		{ExitUsage, "exclude each other", []string{"--assignments", who, "--reports", reports, "--candidate", "a", "--parameters"}},
 		{ExitUsage, "--from, --to and --config.file", []string{"--assignments", who, "--parameters"}},
@@ -134,6 +134,7 @@ func TestReplayUsage(t *testing.T) {
 		{ExitError, fmt.Sprintf("%s:2: cohort: \"treated\"", bad), []string{"--assignments", bad, "--reports", reports, "--parameters"}},
 		{ExitError, "no such file", []string{"--assignments", who, "--reports", who + "x", "--parameters"}},
 		{ExitError, who + ":1: found \"certname", []string{"--assignments", who, "--reports", who, "--parameters"}},
+		{ExitError, "no report has the environment production_bda, expected one of: production_a, production_bad", []string{"--assignments", who, "--reports", reports, "--candidate", "production_bda"}},
 		{ExitError, "no column \"rack\" makes strata", []string{"--assignments", who, "--reports", reports, "--parameters", "--strata", "rack"}},
 	} {
 		code, out, errs := sluice(t, "", append([]string{"replay"}, c.args...)...)

@@ -62,11 +62,15 @@ func ReadAssignments(name string, r io.Reader) (*Assignments, error) {
 		lines[n.Certname] = line
 		a.Nodes = append(a.Nodes, n)
 	}
-	slices.SortFunc(a.Nodes, func(x, y Assigned) int { return strings.Compare(x.Certname, y.Certname) })
+	a.sort()
 	if len(a.Nodes) == 0 {
 		return nil, fmt.Errorf("%s: no node", name)
 	}
 	return a, nil
+}
+
+func (a *Assignments) sort() {
+	slices.SortFunc(a.Nodes, func(x, y Assigned) int { return strings.Compare(x.Certname, y.Certname) })
 }
 
 type columns struct {

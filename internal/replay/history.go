@@ -2,6 +2,8 @@ package replay
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +107,32 @@ func (h *History) Span() (from, to time.Time) {
 		return from, to
 	}
 	return h.runs[0].Received, h.runs[len(h.runs)-1].Received
+}
+
+// ran is an error if no report has the environment: a name that is mistyped would look like a change that nobody got.
+func (h *History) ran(environment string) error {
+	seen := map[string]bool{}
+	for i := range h.runs {
+		seen[h.runs[i].Environment] = true
+	}
+	if environment == "" || seen[environment] {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(seen))
+	if more := len(names) - 10; more > 0 {
+		names = append(names[:10], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("no report has the environment %s, expected one of: %s", environment, strings.Join(names, ", "))
+}
+
+// Everyone is all nodes that reported, as controls: for a placebo without assignments.
+func (h *History) Everyone() *Assignments {
+	a := &Assignments{}
+	for _, name := range h.Names {
+		a.Nodes = append(a.Nodes, Assigned{Certname: name})
+	}
+	a.sort()
+	return a
 }
 
 // until is the number of reports received by a time.

@@ -91,6 +91,9 @@ func Play(h *History, a *Assignments, o Options, seen func(reports int)) (*Outco
 	if h.Reports() == 0 {
 		return nil, errors.New("no report")
 	}
+	if err := h.ran(o.Candidate); err != nil {
+		return nil, err
+	}
 	out := &Outcome{Reports: h.Reports(), Duplicates: h.Duplicates, Undated: h.Unclear, Canaries: canaries, Controls: controls}
 	o.planned = canaries
 	f := newFleet(h, a, strata, o)

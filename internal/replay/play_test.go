@@ -267,6 +267,7 @@ func TestPlayRefuses(t *testing.T) {
 		{a, NewHistory(), nil, "no report"},
 		{late, h, nil, "expected reports from after it"},
 		{a, h, func(o Options) Options { o.Strata = []string{"role", "rack"}; return o }, `no column "rack" makes strata, expected some of: role, datacenter, os`},
+		{a, h, func(o Options) Options { o.Candidate = "production_god"; return o }, "no report has the environment production_god, expected one of: production_a, production_good"},
 		{a, h, func(o Options) Options { o.Every = 0; return o }, "every 0s: expected more than 0"},
 		{a, h, func(o Options) Options { o.Baseline = o.Candidate; return o }, "candidate and baseline are both"},
 		{a, h, func(o Options) Options { o.Policy = analyzer.Policy{}; return o }, "coverage: 0"},
