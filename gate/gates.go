@@ -142,6 +142,12 @@ func (s *stepper) approvalGate(i int) Gate {
 		return closed("approval", key, "stage %s was denied; that ends with an approval", stage.Name)
 	case t == flags.Unreadable:
 		return closed("approval", key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name)
+	case t == flags.Set && !s.approved(stage):
+		who := approvedBy(s.flag().Said[stage.Name])
+		if who == "" {
+			who = "somebody who is not named (by=NAME)"
+		}
+		return closed("approval", key, "stage %s was approved by %s, who is none of its approvers: %s", stage.Name, who, strings.Join(stage.Approvers, ", "))
 	case t == flags.Set:
 		return opened("approval", "stage %s is approved", stage.Name)
 	case !stage.Approval:
@@ -303,7 +309,7 @@ func (s *stepper) growthGate(next int) Gate {
 	if s.r.Verdict.Grade == analyzer.Certified || newly <= most {
 		return opened("growth", "stage %s adds %d nodes", stage.Name, newly)
 	}
-	if s.flag().Approve[stage.Name] == flags.Set {
+	if s.approved(stage) {
 		return opened("growth", "stage %s adds %d nodes, which a person approved", stage.Name, newly)
 	}
 	return closed("growth", "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most)
@@ -357,9 +363,9 @@ func (s *stepper) due() time.Time {
 
 // approvedSince says whether a person approved a stage after a time: the approval by which the stage was entered does not
 // answer its deadline, too.
-func (s *stepper) approvedSince(stage string, t time.Time) bool {
-	a, ok := s.state.Approvals[stage]
-	return ok && s.flag().Approve[stage] == flags.Set && a.At.After(t)
+func (s *stepper) approvedSince(stage schedule.Stage, t time.Time) bool {
+	a, ok := s.state.Approvals[stage.Name]
+	return ok && s.approved(stage) && a.At.After(t)
 }
 
 func (s *stepper) deadlineGate() Gate {
@@ -369,7 +375,7 @@ func (s *stepper) deadlineGate() Gate {
 	switch {
 	case late == "":
 		return opened("deadline", "within %s", stage.Deadline.After)
-	case s.approvedSince(stage.Name, s.due()):
+	case s.approvedSince(stage, s.due()):
 		return opened("deadline", "%s, and a person approved since that it goes on", late)
 	}
 	return closed("deadline", "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)

@@ -66,6 +66,9 @@ type State struct {
 	// Caps keep nodes from the change, or give them baseline, while the rest goes on; those that are over tell when their
 	// nodes came back.
 	Caps []Cap `json:"caps,omitempty"`
+	// Promoted is an order to leave the current stage that waits for its gates; Skips are stages to pass over, with who asked.
+	Promoted *Promotion        `json:"promoted,omitempty"`
+	Skips    map[string]string `json:"skips,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.

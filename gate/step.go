@@ -75,6 +75,7 @@ func (s *stepper) step() {
 	s.noteFlags()
 	s.noteLooks()
 	s.noteCaps()
+	s.noteOrders()
 	if newer := s.supersededBy(); newer != "" {
 		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
 		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
@@ -106,6 +107,10 @@ func (s *stepper) run() {
 	if s.passOver() {
 		return
 	}
+	if s.promoted() {
+		s.promote()
+		return
+	}
 	if s.returning() {
 		s.giveBack(s.windowGate(i), s.rampGate(), s.deadlineGate())
 		return
@@ -120,7 +125,11 @@ func (s *stepper) run() {
 		return
 	}
 	gates := []Gate{s.coverageGate(), s.bakeGate(), s.verdictGate()}
-	if next := i + 1; next < len(s.r.Spec.Schedule.Stages) {
+	next := i + 1
+	skip := next < len(s.r.Spec.Schedule.Stages) && s.state.Skips[s.r.Spec.Schedule.Stages[next].Name] != ""
+	if skip {
+		gates = append(gates, s.alwaysGates()...)
+	} else if next < len(s.r.Spec.Schedule.Stages) {
 		gates = append(gates, s.growthGate(next))
 		gates = append(gates, s.entryGates(next)...)
 	} else {
@@ -136,8 +145,12 @@ func (s *stepper) run() {
 		s.state.Verdict = brief(s.r.Verdict)
 	}
 	s.event(EventStageEnded, i, "sluice", "stage "+st.Name+" passed: "+s.r.Verdict.Reason)
-	if i+1 < len(s.r.Spec.Schedule.Stages) {
-		s.admit(i+1, s.r.Next)
+	if skip {
+		s.skip(next)
+		return
+	}
+	if next < len(s.r.Spec.Schedule.Stages) {
+		s.admit(next, s.r.Next)
 		return
 	}
 	s.settle()

@@ -46,6 +46,8 @@ type Rollout struct {
 	Snapshots map[string]SetRef
 	// Held are holds that stop the whole rollout: those that cannot be read, and those that leave nobody to go on with.
 	Held []Hold
+	// Orders are what people ask of it now, beside flags.
+	Orders []Order
 	// Caps are the state's, as people wish them now; Kept says whom they keep.
 	Caps []Cap
 	Kept []Kept
@@ -175,6 +177,8 @@ const (
 	EventSkipped    = "stage_skipped"
 	EventCaps       = "caps_changed"
 	EventReturned   = "nodes_returned"
+	EventPromoted   = "promoted"
+	EventSkip       = "skip_ordered"
 )
 
 // Decision is what follows from a World.

@@ -71,6 +71,8 @@ type Stage struct {
 	Bake Bake `yaml:"bake,omitempty" json:"bake"`
 	// Approval makes the stage wait for a person before it starts.
 	Approval bool `yaml:"approval,omitempty" json:"approval,omitempty"`
+	// Approvers are who may approve it: names, or globs such as *@example.com; empty is anybody.
+	Approvers []string `yaml:"approvers,omitempty" json:"approvers,omitempty"`
 	// Windows are names of windows; the stage moves only while at least one
 	// of them contains the present. Empty means at any time.
 	Windows []string `yaml:"windows,omitempty" json:"windows,omitempty"`

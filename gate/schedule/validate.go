@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"math"
+	globs "path"
 	"slices"
 	"strings"
 	"time"
@@ -100,6 +101,14 @@ func (s Stage) validate(f *fields, path string, known Names) {
 	}
 	if s.Segment != "" && !slices.Contains(known.Segments, s.Segment) {
 		f.add(path+".segment", "segment %q is not known", s.Segment)
+	}
+	for i, who := range s.Approvers {
+		if _, err := globs.Match(who, "x"); err != nil || who == "" || strings.ContainsAny(who, " \t\n") {
+			f.add(fmt.Sprintf("%s.approvers[%d]", path, i), "expected a name or a glob such as *@example.com, got %q", who)
+		}
+	}
+	if len(s.Approvers) > 0 && !s.Approval {
+		f.add(path+".approvers", "expected approval: true beside it")
 	}
 	for i, window := range s.Windows {
 		if !slices.Contains(known.Windows, window) {

@@ -138,7 +138,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 	flags.StringVar(&p.store.prefix, "consul.prefix", "sluice/", "prefix of all keys")
 	flags.BoolVar(&p.noColour, "no-color", false, "no colours on a terminal either (as NO_COLOR)")
 	root.AddCommand(p.initCommand(), p.startCommand(), p.listCommand(), p.statusCommand(), p.explainCommand(), p.whyCommand(),
-		p.pauseCommand(), p.resumeCommand(), p.freezeCommand(), p.delayCommand(), p.holdCommand(), p.backoutCommand(), p.pinCommand(), p.unpinCommand(), p.vetoCommand(),
+		p.pauseCommand(), p.resumeCommand(), p.freezeCommand(), p.delayCommand(), p.holdCommand(), p.backoutCommand(), p.pinCommand(), p.unpinCommand(), p.vetoCommand(), p.promoteCommand(), p.skipCommand(), p.revertCommand(),
 		p.approvalCommand("approve"), p.approvalCommand("deny"), p.unvetoCommand(), p.confirmRestoreCommand(),
 		p.auditCommand(), p.planCommand(), p.scheduleCommand(), compareCommand(), replayCommand(), checkCommand(), versionCommand())
 	// cobra's own errors about flags and arguments are wrong usage too.

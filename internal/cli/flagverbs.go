@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
@@ -269,6 +271,10 @@ func (p *program) approvalCommand(verb string) *cobra.Command {
 		}
 		if err := mayDecide(r, stage, verb); err != nil {
 			return err
+		}
+		i := slices.IndexFunc(r.Spec.Schedule.Stages, func(s schedule.Stage) bool { return s.Name == stage })
+		if s := r.Spec.Schedule.Stages[i]; verb == "approve" && !gate.MayApprove(s, oneLine(w.who)) {
+			return refused("stage %s of %s may be approved by %s, not by %s", stage, name, strings.Join(s.Approvers, ", "), oneLine(w.who))
 		}
 		if err := w.set(store.Set(tree.ApprovalKey(name, stage), w.toggle(word))); err != nil {
 			return err

@@ -73,7 +73,7 @@ func startOf(ask *tree.Start, args, parameters []string, wait time.Duration, sna
 		return "", usage("start: --environment %q: expected letters, digits and _", ask.Environment)
 	case name == "":
 		return "", usage("start: a rollout of parameters needs a name")
-	case !schedule.ValidName(name) || strings.HasPrefix(name, unvetoPrefix) || name == confirmRestoreID:
+	case !schedule.ValidName(name) || strings.HasPrefix(name, unvetoPrefix) || strings.HasPrefix(name, promotePrefix) || strings.HasPrefix(name, skipPrefix) || name == confirmRestoreID:
 		return "", usage("start: %q cannot be a name (expected lower-case letters, digits, - and _; not %s… nor %s)", name, unvetoPrefix, confirmRestoreID)
 	case !schedule.ValidName(ask.Schedule):
 		return "", usage("start: --schedule %q: expected the name of a schedule", ask.Schedule)

@@ -34,7 +34,8 @@ type change struct {
 	repair   bool   // the manifest in the store is not the one to keep
 	specs    []gate.Spec
 	unvetoed map[string]bool
-	lifts    map[string]func() // cut-outs that people take back, by rollout/veto/ID: to be called when it is done
+	orders   map[string][]gate.Order // by rollout
+	lifts    map[string]func()       // cut-outs that people take back, by rollout/veto/ID: to be called when it is done
 	requests []store.Op
 	entries  []tree.AuditEntry
 }
@@ -43,6 +44,7 @@ type change struct {
 // be read keeps everything as it is, for a person to mend. A store that is behind its edges is a restored one.
 func (c *change) repairable() error {
 	c.evidence, c.unvetoed, c.lifts = map[string]analyzer.Evidence{}, map[string]bool{}, map[string]func(){}
+	c.orders = map[string][]gate.Order{}
 	var rest []string
 	for _, d := range c.snap.Damaged {
 		if strings.HasPrefix(d, tree.ManifestKey+":") {
@@ -155,6 +157,8 @@ func (c *change) take(id string, r tree.Request) string {
 		c.unvetoed[r.Rollout] = true
 		c.audit(gate.Event{Kind: "unvetoed", Rollout: r.Rollout, Text: r.Reason, By: r.By, Index: -1}, "", "")
 		done()
+	case tree.RequestPromote, tree.RequestSkip:
+		return c.order(r, done)
 	case tree.RequestConfirmRestore:
 		if c.halt == "" {
 			return "the store is not behind any edge"
@@ -165,6 +169,27 @@ func (c *change) take(id string, r tree.Request) string {
 	default:
 		return fmt.Sprintf("unknown kind %q", r.Kind)
 	}
+	return ""
+}
+
+// order hands a person's order to the decision. The request stays until the rollout's state says so.
+func (c *change) order(r tree.Request, done func()) string {
+	target := c.snap.Rollout(r.Rollout)
+	if target == nil {
+		return "there is no rollout " + r.Rollout
+	}
+	o := gate.Order{Skip: r.Stage, By: r.By, Reason: r.Reason}
+	if r.Kind == tree.RequestPromote {
+		o = gate.Order{Promote: &gate.Promotion{Stage: r.Stage, By: r.By, Reason: r.Reason, At: r.At}, By: r.By, Reason: r.Reason}
+	}
+	if why := target.State.Refuse(o, &target.Spec.Schedule); why != "" {
+		return why
+	}
+	if _, another := c.orders[r.Rollout]; another {
+		return "" // one at a look
+	}
+	c.orders[r.Rollout] = []gate.Order{o}
+	c.lifts[r.Rollout+"/order"] = done
 	return ""
 }
 

@@ -322,7 +322,7 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 
 // rollout finds out about one rollout: who is in its stages, and what the judge says.
 func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks map[string]*tracked, w *gate.World, inv *inventory) (gate.Rollout, error) {
-	out := gate.Rollout{Spec: r.Spec, State: r.State}
+	out := gate.Rollout{Spec: r.Spec, State: r.State, Orders: c.orders[r.Spec.Name]}
 	if r.State.Phase.Ended() {
 		l.recall(ctx, r)
 		return out, nil

@@ -73,6 +73,8 @@ const (
 	RequestStart          = "start"
 	RequestUnveto         = "unveto"
 	RequestConfirmRestore = "confirm_restore"
+	RequestPromote        = "promote" // leave stage Stage now
+	RequestSkip           = "skip"    // stage Stage is to admit nobody
 )
 
 // Request is what a person asks the leader to do. The leader removes it when it is done, and says in Refused why
@@ -81,6 +83,7 @@ type Request struct {
 	Kind    string    `json:"kind"`
 	Rollout string    `json:"rollout,omitempty"` // start: its name; unveto: whose change
 	Veto    string    `json:"veto,omitempty"`    // unveto: of these nodes only
+	Stage   string    `json:"stage,omitempty"`   // promote, skip
 	Start   *Start    `json:"start,omitempty"`
 	By      string    `json:"by"`
 	Reason  string    `json:"reason"`
