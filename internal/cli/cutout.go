@@ -57,6 +57,7 @@ func (w *writing) setJSON(key string, v any) error {
 
 // unvetoPart asks the leader to give the change back to nodes that were cut out; where is an ID or the selector.
 func (w *writing) unvetoPart(name, where string, wait time.Duration) error {
+	w.verb = "unveto --where"
 	r, err := w.flagged(name)
 	if err != nil {
 		return err

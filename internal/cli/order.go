@@ -144,7 +144,7 @@ func irreversible(snap *tree.Snapshot, r *tree.Rollout) string {
 	case r.State.Phase != gate.Completed && !r.State.Phase.Ended():
 		return fmt.Sprintf("it is %s; sluice backout %s takes it back", r.State.Phase, r.Spec.Name)
 	case r.State.Phase != gate.Completed:
-		return fmt.Sprintf("it is %s, so there is nothing to undo", r.State.Phase)
+		return fmt.Sprintf("it is %s, and there is nothing to undo", r.State.Phase)
 	case r.Spec.Candidate == "":
 		return "it is of parameters, and what they had before is not on record: sluice start NAME --parameter K=V"
 	case i < 0 || snap.Tracks[i].Baseline != r.Spec.Candidate:

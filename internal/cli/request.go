@@ -164,7 +164,7 @@ func (w *writing) mayUnveto(name string) error {
 		// Releasing the flag now could undo the stop at an edge that has not seen it.
 		return refused("%s is being backed out: the leader has not recorded it yet", name)
 	}
-	return refused("%s is not backed out (it is %s)", name, r.State.Phase)
+	return refused("%s: it is not backed out, it is %s", name, r.State.Phase)
 }
 
 func (p *program) confirmRestoreCommand() *cobra.Command {

@@ -80,12 +80,20 @@ func (w *writing) flagged(name string) (*tree.Rollout, error) {
 		return nil, nil
 	case r == nil:
 		return nil, noRollout(w.snap, name)
-	case r.State.Phase == gate.BackedOut:
-		return nil, refused("%s is backed out since %s: its flags are dead; sluice unveto %s lets the change be started again", name, utc(r.State.Since), name)
-	case r.State.Phase.Ended():
-		return nil, refused("%s is %s since %s: its flags are dead; to undo it, start a rollout of what was before", name, r.State.Phase, utc(r.State.Since))
+	}
+	if e, known := gate.EffectOf(w.verb, r.State.Phase); known && e.Refused != "" {
+		return nil, w.refusedIn(r, e)
+	}
+	if e, _ := gate.EffectOf("pause", r.State.Phase); r.State.Phase.Ended() {
+		return nil, w.refusedIn(r, e)
 	}
 	return r, nil
+}
+
+// refusedIn says that a verb has no meaning in the phase of a rollout.
+func (w *writing) refusedIn(r *tree.Rollout, e gate.Effect) error {
+	name := r.Spec.Name
+	return refused("%s is %s since %s: %s", name, strings.ReplaceAll(r.State.Phase.String(), "_", " "), utc(r.State.Since), strings.ReplaceAll(e.Refused, "NAME", name))
 }
 
 // set writes flags, all or none, and looks whether they are there where the store's answer was lost.
