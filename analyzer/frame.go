@@ -151,18 +151,25 @@ func (f *frame) log(check int) []event {
 		out = append(out, s.events[check]...)
 	}
 	slices.SortFunc(out, func(a, b event) int {
-		return cmp.Or(cmp.Compare(a.seen/1000, b.seen/1000), cmp.Compare(a.at/1000, b.at/1000), strings.Compare(a.of.name, b.of.name), strings.Compare(a.certname, b.certname))
+		return cmp.Or(cmp.Compare(a.seen/1000, b.seen/1000), cmp.Compare(a.at/1000, b.at/1000), strings.Compare(a.of.name, b.of.name), cmp.Compare(a.at, b.at), strings.Compare(a.certname, b.certname))
 	})
 	return out
 }
 
-// batch is the events of one stratum in one second: together, since none of them was the first.
-func batch(log []event) (of, rest []event) {
+// batch is the events of one stratum in one second: together, since none of them was the first. A node that is admitted in that
+// second ends it, so that all of a batch had the same canaries beside them.
+func batch(log []event, check int) (of, rest []event, y1, y0 int) {
+	y1, y0 = log[0].of.atRisk(check, log[0].at)
 	n := 1
 	for n < len(log) && log[n].of == log[0].of && log[n].at/1000 == log[0].at/1000 {
+		if log[n].at != log[n-1].at {
+			if now, _ := log[n].of.atRisk(check, log[n].at); now != y1 {
+				break
+			}
+		}
 		n++
 	}
-	return log[:n], log[n:]
+	return log[:n], log[n:], y1, y0
 }
 
 // fold runs an exact sequential test over the log, with a look at every event and one at the end.
@@ -170,13 +177,13 @@ func (f *frame) fold(check int, test *stats.ECS, info func(ms int64) float64, en
 	var out folded
 	for rest := f.log(check); len(rest) > 0; {
 		var of []event
-		of, rest = batch(rest)
-		s, seen, canaries := of[0].of, int64(0), 0
+		var y1, y0 int
+		of, rest, y1, y0 = batch(rest, check)
+		seen, canaries := int64(0), 0
 		for _, e := range of {
 			seen = max(seen, e.seen)
 			canaries += oneIf(e.canary)
 		}
-		y1, y0 := s.atRisk(check, of[0].at)
 		out.add(y1, y0, len(of), canaries)
 		if y1 == 0 || y0 == 0 {
 			continue // nothing to compare with

@@ -169,3 +169,26 @@ func TestNoControlIsNotCalledOne(t *testing.T) {
 		t.Errorf("%q without any control", v.Reason)
 	}
 }
+
+// TestAdmissionInTheSecondOfAnEvent: events of one second are one batch, also where nodes are admitted in the middle of it.
+func TestAdmissionInTheSecondOfAnEvent(t *testing.T) {
+	w := newWorld(0, 0)
+	start := w.StageStarted
+	w.summed("a", 1, 0, start, 2)
+	w.summed("c", 3, 0, start.Add(10*time.Minute+500*time.Millisecond), 2)
+	w.summed("k", 60, -1, time.Time{}, 0)
+	fails := func(node int, after time.Duration) {
+		r := w.run(w.Nodes[node].Certname, start.Add(after).Sub(now), "cand")
+		r.End, r.Produced, r.Received = r.Start, r.Start, start.Add(10*time.Minute+2*time.Second)
+		r.fail("Exec[broken]")
+	}
+	fails(0, 10*time.Minute+100*time.Millisecond)
+	for i := 1; i < 4; i++ {
+		fails(i, 10*time.Minute+900*time.Millisecond)
+	}
+	for _, c := range w.judge().Checks {
+		if strings.Contains(c.Reason, "comparison failed") {
+			t.Errorf("%s: %s", c.Name, c.Reason)
+		}
+	}
+}
