@@ -105,7 +105,7 @@ func (r *Recent) Odd(usual, patience time.Duration, started, first time.Time, o 
 	if o.Silence.At >= marks[0].ended().Add(usual).UnixMilli() {
 		o.Silence = Onset{}
 	}
-	r.unsettled(started, first, &o.Convergence)
+	r.unsettled(started.Add(-unsettledRuns*usual), started, first, &o.Convergence)
 	for i := 1; i < len(marks); i++ {
 		if last := marks[i-1].ended(); marks[i].ended().Sub(last) > patience {
 			o.Silence.missed(last, usual, patience, started)
@@ -113,11 +113,15 @@ func (r *Recent) Odd(usual, patience time.Duration, started, first time.Time, o 
 	}
 }
 
+// unsettledRuns is how many runs before the stage say whether a node goes on changing anyway: no more than are remembered when
+// it begins, so that a leader that reads a whole day again knows no more.
+const unsettledRuns = 4
+
 func (m mark) ended() time.Time { return fromQuarters(m.at).Add(time.Duration(m.length) * quarter) }
 
 // unsettled notes the second run in a row that changed something. The run that makes the change does not count, so that a node
 // with it has no more reason to show this than one without.
-func (r *Recent) unsettled(started, first time.Time, o *Onset) {
+func (r *Recent) unsettled(back, started, first time.Time, o *Onset) {
 	changed := false
 	for _, m := range r.marks[:r.n] {
 		if !m.healthy() {
@@ -128,7 +132,7 @@ func (r *Recent) unsettled(started, first time.Time, o *Onset) {
 			continue
 		}
 		if changed && m.flags&isChanged != 0 {
-			o.note(fromQuarters(m.at), m.ended(), started.Add(-lookbackElsewhere), started)
+			o.note(fromQuarters(m.at), m.ended(), back, started)
 		}
 		changed = m.flags&isChanged != 0
 	}
