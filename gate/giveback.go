@@ -84,8 +84,12 @@ func (k Kept) String() string {
 		}
 		text += ")"
 	}
-	if !k.Until.IsZero() {
+	id, isHold := strings.CutPrefix(k.Source, CapHold+"/")
+	switch {
+	case !k.Until.IsZero():
 		text += " until " + k.Until.UTC().Format(time.RFC3339)
+	case isHold:
+		text += " with no end (sluice hold expire " + id + ")"
 	}
 	return text + ", the others go on: " + k.What
 }
