@@ -29,6 +29,7 @@ type change struct {
 	latched  flags.Latched
 	halt     string
 	evidence map[string]analyzer.Evidence
+	samples  map[string][]sampled // of SLIs, by rollout
 
 	floor    uint64 // the next generation is above this one
 	repair   bool   // the manifest in the store is not the one to keep

@@ -99,23 +99,23 @@ func taint(runs []analyzer.Run, rollouts []tree.Rollout, member func(set, print 
 	}
 }
 
-// slis asks Prometheus for every indicator of the policy and divides the answers into cohorts: canaries are admitted
+// slis divides what Prometheus said of the policy's indicators into cohorts: canaries are admitted
 // nodes that have run the change, controls are those not admitted.
-func (l *leader) slis(ctx context.Context, p analyzer.Policy, e *analyzer.Evidence) {
+func slis(answers []sampled, p analyzer.Policy, e *analyzer.Evidence) {
 	if len(p.SLIs) == 0 {
 		return
 	}
-	// A Prometheus that hangs costs one look a few seconds, and never a back-out.
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	values := make([]map[string]float64, len(p.SLIs))
 	for i, s := range p.SLIs {
 		sample := analyzer.SLISample{Name: s.Name, Canary: map[string]float64{}, Control: map[string]float64{}}
-		answer, err := l.ask(ctx, s, e.Now)
-		if err != nil {
-			sample.Err = err.Error()
+		answer := sampled{err: errNotAsked}
+		if len(answers) == len(p.SLIs) { // else the stage is another one than when they were asked
+			answer = answers[i]
 		}
-		sample.Aggregate, values[i] = answer.Aggregate, answer.Values
+		if answer.err != nil {
+			sample.Err = answer.err.Error()
+		}
+		sample.Aggregate, values[i] = answer.sample.Aggregate, answer.sample.Values
 		e.SLIs = append(e.SLIs, sample)
 	}
 	p.States(*e, func(certname string, st analyzer.NodeState) {
@@ -131,6 +131,8 @@ func (l *leader) slis(ctx context.Context, p analyzer.Policy, e *analyzer.Eviden
 		}
 	})
 }
+
+var errNotAsked = errors.New("it has not been asked yet")
 
 func (l *leader) ask(ctx context.Context, s analyzer.SLIPolicy, now time.Time) (sli.Sample, error) {
 	if l.site.prom == nil {

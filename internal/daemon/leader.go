@@ -38,6 +38,7 @@ type leader struct {
 	rosters      map[string]*roster
 	tracks       map[string]*trackCache
 	resolutions  map[string]*resolution
+	lists        map[string]listed // by query
 	keepers      map[string]*keeper
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
@@ -51,7 +52,7 @@ type leader struct {
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
 		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{},
-		resolutions: map[string]*resolution{}, keepers: map[string]*keeper{}, edges: map[string]heard{}}
+		resolutions: map[string]*resolution{}, lists: map[string]listed{}, keepers: map[string]*keeper{}, edges: map[string]heard{}}
 }
 
 // mostConflicts is how often in a row a look is taken again at once because of another one's write.
@@ -123,6 +124,7 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	}
 	c.stops()
 	c.takeRequests()
+	l.askAhead(ctx, c)
 	world, fleets, d, err := l.weigh(ctx, c)
 	if err != nil {
 		return false, err
@@ -387,7 +389,7 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 			e.Planned = out.Current.Fresh(stage.Target)
 		}
 		policy := r.Spec.PolicyOf(i)
-		l.slis(ctx, policy, &e)
+		slis(c.samples[r.Spec.Name], policy, &e)
 		out.Verdict = analyzer.Look(policy, e)
 		out.Verdict.Evidence = unwritten
 		c.evidence[r.Spec.Name] = e

@@ -62,7 +62,7 @@ func BenchmarkResolve(b *testing.B) {
 			before := cpuSeconds(b)
 			for b.Loop() {
 				found = 0
-				in, err := resolve(b.Context(), nil, names, all, nodes)
+				in, err := resolve(names, all, nodes, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

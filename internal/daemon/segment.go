@@ -3,12 +3,10 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/segment"
 	"github.com/openinfrastructure/sluice/internal/tree"
-	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments"
 	"github.com/openinfrastructure/sluice/segments/compose"
 )
@@ -16,11 +14,8 @@ import (
 // resolve gives the members of segments among the nodes of a track, in the order of names. A segment cut to a share keeps the
 // nodes whose position, salted with the segment's name, is below it. Every node is looked at once for all of them: at a
 // million nodes it is fetching them from memory that takes the time.
-func resolve(ctx context.Context, pdb *puppetdb.Client, names []string, all map[string]gate.Segment, nodes []*node) ([][]string, error) {
-	in, err := compose.CompileAll(segment.Definitions(all), names, func(pql string) (compose.Members, error) {
-		found := compose.Members{}
-		return found, pdb.PQL(ctx, pql, func(certname string) error { found[certname] = true; return nil })
-	})
+func resolve(names []string, all map[string]gate.Segment, nodes []*node, query func(pql string) (compose.Members, error)) ([][]string, error) {
+	in, err := compose.CompileAll(segment.Definitions(all), names, query)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +46,7 @@ func (l *leader) publishSegment(ctx context.Context, r *tree.Rollout, f *roster,
 	if k := l.resolutions[key]; k != nil && k.inv == f.inv && k.roster == f {
 		return k.set, l.putSet(ctx, k.set)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	in, err := resolve(ctx, l.site.pdb, []string{name}, r.Spec.Segments, f.nodes)
+	in, err := resolve([]string{name}, r.Spec.Segments, f.nodes, l.answered)
 	if err != nil {
 		return segments.Set{}, err
 	}
