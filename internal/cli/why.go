@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -138,24 +137,14 @@ func whyOn(doc *segments.Document, stops segments.Stops, t segments.Track, certn
 	return out, nil
 }
 
-// fetched looks nodes up in sets from the store, each read once and checked.
+// fetched looks nodes up in sets in the store, and reads no more of them than it takes.
 func fetched(ctx context.Context, s store.Store, doc *segments.Document) segments.Members {
-	sets := map[string][]byte{}
 	return func(digest, print string) (bool, error) {
-		data, ok := sets[digest]
-		if !ok {
-			count, named := doc.Sets[digest]
-			if !named {
-				return false, errors.New("set " + digest + " is not in the published document")
-			}
-			set, err := edge.FetchSet(ctx, s, digest, count)
-			if err != nil {
-				return false, err
-			}
-			data = set.Data
-			sets[digest] = data
+		count, named := doc.Sets[digest]
+		if !named {
+			return false, errors.New("set " + digest + " is not in the published document")
 		}
-		return segments.Contains(bytes.NewReader(data), int64(len(data)), print)
+		return edge.FetchMember(ctx, s, digest, count, print)
 	}
 }
 

@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -69,6 +71,54 @@ func FetchSet(ctx context.Context, s store.Store, digest string, count int) (seg
 		shards = append(shards, entry.Value)
 	}
 	return segments.JoinShards(digest, count, shards)
+}
+
+// FetchMember says whether a published set has a node, and reads only the shards where the node would be: two or three. The
+// shape and order of what it reads are checked, not the digest of the whole, so it is for telling people, not for answering
+// nodes.
+func FetchMember(ctx context.Context, s store.Store, digest string, count int, print string) (bool, error) {
+	place, err := strconv.ParseUint(print, 16, 64)
+	if err != nil || len(print) != segments.Digits {
+		return false, fmt.Errorf("set %s: %q is not a fingerprint", digest, print)
+	}
+	shards := (count + segments.ShardLines - 1) / segments.ShardLines
+	low, high := 0, shards // it is in [low, high), if anywhere
+	guess := int(float64(place) / (1 << 64) * float64(count) / segments.ShardLines)
+	for low < high {
+		n := min(max(guess, low), high-1)
+		data, err := fetchShard(ctx, s, digest, count, n)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case print < string(data[:segments.Digits]):
+			high = n
+		case print > string(data[len(data)-segments.LineWidth:len(data)-1]):
+			low = n + 1
+		default:
+			return segments.Contains(bytes.NewReader(data), int64(len(data)), print)
+		}
+		if guess = n + 1; high == n { // fingerprints are spread evenly: it is next door
+			guess = n - 1
+		}
+	}
+	return false, nil
+}
+
+func fetchShard(ctx context.Context, s store.Store, digest string, count, n int) ([]byte, error) {
+	entry, err := s.Get(ctx, SetKey(digest, n))
+	if err != nil {
+		return nil, fmt.Errorf("set %s: %w", digest, err)
+	}
+	if want := min(segments.ShardLines, count-n*segments.ShardLines); len(entry.Value) != want*segments.LineWidth {
+		return nil, fmt.Errorf("set %s: shard %d has %d bytes, expected %d members", digest, n, len(entry.Value), want)
+	}
+	for i := segments.LineWidth; i < len(entry.Value); i += segments.LineWidth {
+		if string(entry.Value[i-segments.LineWidth:i-1]) >= string(entry.Value[i:i+segments.Digits]) {
+			return nil, fmt.Errorf("set %s: shard %d is not in order", digest, n)
+		}
+	}
+	return entry.Value, nil
 }
 
 // SetKey is the key of shard n of a set.
