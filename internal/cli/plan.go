@@ -31,7 +31,7 @@ func (p *program) planCommand() *cobra.Command {
 		Use: "plan NAME", Short: "Say who would be in which stage of a rollout, and when", Args: args(cobra.ExactArgs(1)),
 		Long: `plan says before a rollout starts who would be in each stage, when it begins and ends, and what it can show. NAME is the rollout's: it
 decides which nodes come first. DETECTS is the smallest share of nodes on which the change must fail so that the stop rule sees it with 90 %
-probability; RULES OUT is what is excluded with 95 % confidence when none fails.
+probability, BOUND the same for the exact test beside CONTROL nodes that do not fail so; RULES OUT is what is excluded with 95 % confidence when none fails.
 
 With --inventory nothing is asked: the file (- is standard input) is what /pdb/query/v4/inventory returns. Where selectors use enc.*, its rows have an
 object "enc" besides, or --enc asks the site's ENC. Without it PuppetDB is asked, with the configuration's certificates, and the ENC if there is one.`,
@@ -156,9 +156,9 @@ func counted(stderr io.Writer, nodes func(adder) error) func(adder) error {
 
 func renderPlan(w io.Writer, p painter, v *plan.Plan, by string) {
 	fmt.Fprintf(w, "%s: %s nodes, holdback %s, from %s\n\n", v.Rollout, number(v.Nodes), v.Holdback, v.Start.Format(time.RFC3339))
-	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "NEW", "TOTAL", "CONTROL", "DETECTS", "RULES OUT", "BEGINS", "ENDS")}
+	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "NEW", "TOTAL", "CONTROL", "DETECTS", "BOUND", "RULES OUT", "BEGINS", "ENDS")}
 	for _, s := range v.Stages {
-		row := texts(s.Stage, fmt.Sprintf("%s (%s)", segmentText(s.Segment), number(s.Of)), s.Size, number(s.New), number(s.Total), number(s.Control), percentText(s.Detects), percentText(s.RulesOut))
+		row := texts(s.Stage, fmt.Sprintf("%s (%s)", segmentText(s.Segment), number(s.Of)), s.Size, number(s.New), number(s.Total), number(s.Control), percentText(s.Detects), percentText(s.Bound), percentText(s.RulesOut))
 		rows = append(rows, append(row, passageCells(s)...))
 	}
 	if v.Settling > 0 {

@@ -56,6 +56,9 @@ type Stage struct {
 	Control int    `json:"control"`
 	// Detects is the smallest share of nodes failing that the stop rule sees with Power; 1 is nothing at all.
 	Detects float64 `json:"detects"`
+	// Bound is the smallest share of nodes with a failure that no node without the change has, such that the exact test on new
+	// failures stops the rollout with Power by the end of the stage; 1 is nothing at all.
+	Bound float64 `json:"bound"`
 	// RulesOut is the share of failing nodes that Total nodes without a failure exclude, with 95 % confidence.
 	RulesOut float64        `json:"rules_out"`
 	Approval bool           `json:"approval"`
@@ -119,6 +122,7 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 		s.Segment, s.Of, s.Total, s.Control, s.Approval = stage.Segment, sizes[i], total, len(f.nodes)-total, stage.Approval
 		s.Size = SizeOf(stage)
 		s.Detects = spec.PolicyOf(i).SmallestEffect(s.New, total, Power)
+		s.Bound = spec.PolicyOf(i).SmallestBound(i, total, len(f.nodes)-total, Power)
 		s.RulesOut = stats.ClopperPearsonUpper(0, total, .95)
 		if stage.TimeZone != nil {
 			s.Zone = stage.TimeZone.String()

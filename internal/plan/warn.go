@@ -37,8 +37,8 @@ func (p *Plan) warnStage(r Request, i int) {
 		p.add(s.Stage, "admits nobody: the rollout does not begin")
 	case s.New == 0:
 		p.add(s.Stage, "adds nobody: earlier stages have all its nodes, so it is skipped")
-	case s.Detects > coarse && !last:
-		p.add(s.Stage, "too small to show much: with %d nodes only a fault on %.0f%% of the nodes is seen with %.0f%% probability", s.Total, 100*s.Detects, 100*Power)
+	case min(s.Detects, s.Bound) > coarse && !last:
+		p.add(s.Stage, "too small to show much: with %d nodes only a fault on %.0f%% of the nodes is seen with %.0f%% probability", s.Total, 100*min(s.Detects, s.Bound), 100*Power)
 	}
 	if stage.MinNodes > s.Total {
 		p.add(s.Stage, "needs %d nodes that ran the change, and only %d have it by then: it cannot end", stage.MinNodes, s.Total)

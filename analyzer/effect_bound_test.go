@@ -1,0 +1,50 @@
+package analyzer
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/openinfrastructure/sluice/analyzer/stats"
+)
+
+// At the effect that is named, the exact test rejects as often as promised.
+func TestSmallestBoundBySimulation(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	p := DefaultPolicy()
+	for _, c := range []struct{ stage, canaries, controls int }{{0, 20, 380}, {0, 100, 100}, {1, 200, 4800}, {2, 500, 500}} {
+		effect, crossed := p.SmallestBound(c.stage, c.canaries, c.controls, .9), 0
+		const tries = 1500
+		for range tries {
+			test, err := stats.NewECS(p.Alpha * budgetShares[failureEvents] * stageShare(c.stage))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range c.canaries {
+				if r.Float64() < effect {
+					if err := test.Event(c.canaries, c.controls, 1, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if test.Look(1) {
+				crossed++
+			}
+		}
+		if got := float64(crossed) / tries; math.Abs(got-.9) > .03 {
+			t.Errorf("stage %d, %d canaries beside %d controls, an effect of %.4f: crossed in %.3f of the cases", c.stage, c.canaries, c.controls, effect, got)
+		}
+	}
+}
+
+func TestSmallestBoundSeesNothing(t *testing.T) {
+	p := DefaultPolicy()
+	for _, c := range [][2]int{{0, 10}, {10, 0}, {1, 10}, {0, 0}} {
+		if got := p.SmallestBound(0, c[0], c[1], .9); got != 1 {
+			t.Errorf("%d canaries beside %d controls: %v", c[0], c[1], got)
+		}
+	}
+	if a, b := p.SmallestBound(0, 100, 900, .9), p.SmallestBound(5, 100, 900, .9); a >= b {
+		t.Errorf("a later stage has less to spend and sees more: %v, %v", a, b)
+	}
+}
