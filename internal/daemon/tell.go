@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/notify"
 	"github.com/openinfrastructure/sluice/internal/store"
@@ -55,13 +56,28 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 	}
 }
 
-// same compares two statuses without when they were taken.
+// same compares two statuses without when they were taken, and without what only tells the time: a status that is written wakes
+// this leader, and one that differed at every look would keep it and the store busy without end.
 func same(a, b tree.Status) bool {
 	a.At, b.At = time.Time{}, time.Time{}
 	a.Verdict.Evidence, b.Verdict.Evidence = "", ""
+	a.Verdict.Checks, b.Verdict.Checks = timeless(a.Verdict.Checks), timeless(b.Verdict.Checks)
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// timeless leaves out how far the tests have come in time.
+func timeless(checks []analyzer.Check) []analyzer.Check {
+	out := slices.Clone(checks)
+	for i := range out {
+		if b := out[i].Bound; b != nil {
+			still := *b
+			still.T, still.Spent = 0, 0
+			out[i].Bound = &still
+		}
+	}
+	return out
 }
 
 // planned says how many nodes each stage holds: what the admitted ones had, what the next one would have.
