@@ -12,6 +12,7 @@ type scope struct {
 	name                              string
 	admitted, live, exposed, excluded int
 	silent                            int // of the live
+	unproven                          int // not exposed, as no catalog shows the parameters
 	unexposed, left                   []string
 	// withRuns counts exposed nodes by how many runs they have, mostRuns and more together.
 	withRuns [mostRuns + 1]int
@@ -31,6 +32,9 @@ func (s *scope) add(h *history) {
 	default:
 		s.live++
 		s.unexposed = capped(s.unexposed, h.Certname)
+		if h.Unproven {
+			s.unproven++
+		}
 	}
 }
 
@@ -51,8 +55,12 @@ func (s scope) lacks(p Policy) []string {
 	if s.live == 0 {
 		out = append(out, fmt.Sprintf("none of the %d %s was alive and enforcing before its admission", s.admitted, s.name))
 	} else if need := max(1, needed(p.Coverage, s.live)); s.exposed < need {
-		out = append(out, fmt.Sprintf("%d of %d live %s are exposed, %d are needed; not yet: %s",
-			s.exposed, s.live, s.name, need, names(s.unexposed, s.live-s.exposed)))
+		why := ""
+		if s.unproven > 0 {
+			why = fmt.Sprintf("; the catalogs of %d do not show the parameters (they need class sluice)", s.unproven)
+		}
+		out = append(out, fmt.Sprintf("%d of %d live %s are exposed, %d are needed; not yet: %s%s",
+			s.exposed, s.live, s.name, need, names(s.unexposed, s.live-s.exposed), why))
 	}
 	if s.excluded > most(p.Silence.MaxExcluded, s.admitted) {
 		out = append(out, fmt.Sprintf("%d of %d %s are left out, not alive or not enforcing before: %s",

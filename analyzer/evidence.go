@@ -19,6 +19,8 @@ type Node struct {
 	Stratum string `json:"stratum"`
 	// Outside: a control that is not in the segment of this stage. Chance did not decide that, so it is not compared.
 	Outside bool `json:"outside,omitempty"`
+	// Unproven: nothing shows that the node was given the parameters; its runs are none of the change.
+	Unproven bool `json:"unproven,omitempty"`
 	// Summary stands for the node's runs; nil where the evidence has them all.
 	Summary *Summary `json:"summary,omitempty"`
 }

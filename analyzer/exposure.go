@@ -79,6 +79,9 @@ func (c *cohorts) stateOf(h *history) NodeState {
 // expose counts candidate runs. A later healthy run of something else takes the node out
 // again: it does not run the candidate now, whatever it did before.
 func (c *cohorts) expose(s *NodeState, h *history) {
+	if h.Unproven {
+		return
+	}
 	for _, o := range h.after {
 		switch {
 		case o.Exposed && o.surelySince(h.AdmittedAt, c.evidence.Now):

@@ -12,6 +12,7 @@ const testdata = "../../testdata/config"
 // bad gives, for every bad-*.yml, the lines that Load must say after the name
 // of the file.
 var bad = map[string][]string{
+	"parameters-proof":           {`:1: puppetdb.parameters_proof: "time", expected catalog or run`},
 	"anchor":                     {`:7: edges: anchors and aliases are not supported, write the value out`},
 	"cert-over-http":             {`:1: puppetdb.url: expected https:// with ca, cert and key, which http:// does not use`},
 	"cert-without-key":           {`:1: puppetdb: expected both cert and key, or neither`},
@@ -89,7 +90,7 @@ var bad = map[string][]string{
 	"track-name":             {`:2: tracks.my-production: expected a name of letters, digits and _, as Puppet environments have`},
 	"two-documents":          {`:7: a second YAML document begins, expected one`},
 	"unknown-key-in-track":   {`:2: tracks.production.environment: unknown key, expected none`},
-	"unknown-key":            {`:1: puppetdb.pol_interval: unknown key, expected one of ca, cert, history, inventory_interval, key, max_lag, max_queue_depth, overlap, poll_interval, token_file, url`},
+	"unknown-key":            {`:1: puppetdb.pol_interval: unknown key, expected one of ca, cert, history, inventory_interval, key, max_lag, max_queue_depth, overlap, parameters_proof, poll_interval, token_file, url`},
 	"unknown-section":        {`:7: puppet_db: unknown key, expected one of blast, controller, edges, enc, freezes, grafana, policies, prometheus, puppetdb, schedules, segments, store, tracks, web, webhooks, windows`},
 	"url-unreadable":         {`:7: webhooks[0].url: is not a URL: expected one such as https://host.example.com:8081`},
 	"url-with-password":      {`:1: puppetdb.url: expected no user name or password in a URL, use a token_file`},

@@ -81,7 +81,15 @@ type PuppetDB struct {
 	History model.Duration `yaml:"history"`
 	// Inventory is the time between two readings of nodes and facts; default 5m.
 	Inventory model.Duration `yaml:"inventory_interval"`
+	// Proof says what proves that a node has a parameters rollout's change: ProofCatalog (default) or ProofRun.
+	Proof string `yaml:"parameters_proof,omitempty"`
 }
+
+// What proves that a node was given parameters.
+const (
+	ProofCatalog = "catalog" // the class sluice in the catalog that it applied
+	ProofRun     = "run"     // a run that began after its admission was accepted
+)
 
 // Prometheus answers the queries of SLIs.
 type Prometheus struct {

@@ -35,7 +35,7 @@ func TestMinimal(t *testing.T) {
 		PuppetDB: PuppetDB{
 			URL: "https://puppetdb.example.com:8081", PollInterval: model.Duration(30 * time.Second),
 			MaxQueueDepth: 1000, MaxLag: model.Duration(10 * time.Minute), Overlap: model.Duration(15 * time.Minute),
-			History: model.Duration(25 * time.Hour), Inventory: model.Duration(5 * time.Minute),
+			History: model.Duration(25 * time.Hour), Inventory: model.Duration(5 * time.Minute), Proof: ProofCatalog,
 		},
 		Tracks: map[string]Track{"production": {}},
 		Schedules: map[string]schedule.Schedule{"careful": {

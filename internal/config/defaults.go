@@ -62,6 +62,7 @@ func (p *PuppetDB) SetDefaults(given func(key string) bool) {
 	fill(given, "overlap", &p.Overlap, model.Duration(15*time.Minute))
 	fill(given, "history", &p.History, model.Duration(25*time.Hour))
 	fill(given, "inventory_interval", &p.Inventory, model.Duration(5*time.Minute))
+	fill(given, "parameters_proof", &p.Proof, ProofCatalog)
 }
 
 // SetDefaults fills in how the command is called.

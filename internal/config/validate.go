@@ -145,6 +145,9 @@ func (v *validator) puppetDB() {
 	v.positive("puppetdb.history", p.History)
 	v.positive("puppetdb.inventory_interval", p.Inventory)
 	v.atLeastOne("puppetdb.max_queue_depth", p.MaxQueueDepth)
+	if p.Proof != ProofCatalog && p.Proof != ProofRun {
+		v.add("puppetdb.parameters_proof", "%q, expected %s or %s", p.Proof, ProofCatalog, ProofRun)
+	}
 }
 
 func (v *validator) enc() {

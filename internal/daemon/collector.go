@@ -32,6 +32,9 @@ type collector struct {
 	// evidence, however long ago it is.
 	since func(context.Context) (time.Time, error)
 
+	// classes asks PuppetDB about a class in the catalogs of nodes.
+	classes func(ctx context.Context, title string, certnames []string) (map[string]puppetdb.Class, error)
+
 	// enlisted is closed when the rollouts under way have their courses: reports are counted from then on.
 	enlisted chan struct{}
 	once     sync.Once
@@ -66,7 +69,9 @@ func (c *collector) ask(attributes []string) (lacking []string) {
 }
 
 func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func(), since func(context.Context) (time.Time, error)) *collector {
-	return &collector{cfg: cfg, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), ledger: newLedger(now), log: log, now: now, wake: wake, since: since,
+	ledger := newLedger(now)
+	ledger.proof = cfg.PuppetDB.Proof != config.ProofRun
+	return &collector{cfg: cfg, classes: pdb.Classes, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), ledger: ledger, log: log, now: now, wake: wake, since: since,
 		enlisted: make(chan struct{}), reread: make(chan struct{}, 1), asked: attributesOf(configured(cfg)), problems: map[string]string{}}
 }
 
@@ -202,6 +207,9 @@ func (c *collector) poll(ctx context.Context) error {
 		return batch.Incomplete
 	}
 	if err := c.details(ctx, missing); err != nil {
+		return err
+	}
+	if err := c.prove(ctx); err != nil {
 		return err
 	}
 	if status.QueueDepth > c.cfg.PuppetDB.MaxQueueDepth {

@@ -14,6 +14,7 @@ type course struct {
 	roster     *roster
 	candidate  uint16
 	parameters bool
+	given      map[string]any // by a parameters rollout
 	lookback   time.Duration
 	silence    analyzer.SilencePolicy
 	started    time.Time // of the stage: the reference of controls
@@ -92,10 +93,17 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 	c.sums[i].Seen = l.seen[id]
 	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
 		c.progress[i].Add(run, env, at, now, c.candidate, c.parameters)
-		c.sums[i].Runs = c.progress[i].Runs()
+		c.count(i)
 	}
 	c.odd(l, id, i)
 	c.slower(l, id, i)
+}
+
+// count says how many runs of the change a node had; without proof that it was given the change it had none.
+func (c *course) count(i int32) {
+	if c.sums[i].Runs = c.progress[i].Runs(); c.nodes[i].Unproven {
+		c.sums[i].Runs = 0
+	}
 }
 
 func (c *course) slower(l *ledger, id uint32, i int32) {
@@ -180,7 +188,8 @@ func (c *course) admit(l *ledger, i int, at, now time.Time) {
 	if !at.IsZero() {
 		c.progress[i] = l.recent[id].Since(at, now, c.candidate, c.parameters)
 	}
-	c.sums[i].Runs = c.progress[i].Runs()
+	c.nodes[i].Unproven = l.proof && c.parameters && !at.IsZero()
+	c.count(int32(i))
 	c.habit(l, id, int32(i))
 	c.slower(l, id, int32(i))
 }
@@ -268,7 +277,7 @@ func judged(state *gate.State) int {
 
 // enlist makes a course of nobody admitted.
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
-	c := &course{roster: r, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, lookback: lookback, stage: -1, admissions: -1,
+	c := &course{roster: r, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, given: spec.Parameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
 	l.room(len(r.nodes) - len(l.recent))
 	c.ids = make([]uint32, len(r.nodes))
@@ -303,7 +312,7 @@ func (c *course) inherit(old *course) (fresh func(i int) bool) {
 		known[i] = true
 		c.sums[i], c.progress[i], c.cut[i] = old.sums[k], old.progress[k], old.cut[k]
 		n, was := &c.nodes[i], &old.nodes[k]
-		n.AdmittedAt, n.Stage, n.Stratum, n.Outside = was.AdmittedAt, was.Stage, was.Stratum, was.Outside
+		n.AdmittedAt, n.Stage, n.Stratum, n.Outside, n.Unproven = was.AdmittedAt, was.Stage, was.Stratum, was.Outside, was.Unproven
 	}
 	c.started, c.stage, c.strata = old.started, old.stage, old.strata
 	return func(i int) bool { return !known[i] }

@@ -62,7 +62,7 @@ type leaderOf struct {
 }
 
 const baseConfig = `
-puppetdb: {url: %q, poll_interval: 30s, overlap: 2m, history: 3h, inventory_interval: 1m}
+puppetdb: {url: %q, poll_interval: 30s, overlap: 2m, history: 3h, inventory_interval: 1m, parameters_proof: run}
 edges: {live: 5m, max_age: 60s}
 controller: {interval: 10s, state_dir: %q}
 web: {listen_address: "127.0.0.1:0"}

@@ -27,6 +27,7 @@ type ledger struct {
 	missing map[string]uint32 // hashes of failed runs whose detail has not been read yet, with their node
 	courses map[string]*course
 	reports uint64
+	proof   bool // parameters count as given when a catalog shows it
 }
 
 func newLedger(now func() time.Time) *ledger {

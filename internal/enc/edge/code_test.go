@@ -55,6 +55,7 @@ func TestCodeIDCommand(t *testing.T) {
 			t.Errorf("%s: %q, want %q", script, got, want)
 		}
 	}
+	s.write("code-id", "#!/bin/sh\nexit 3\n", 0o755)
 	s.write("rendered/flags", "end\n", 0o644)
 	if st := s.publish(document(1)); st.Code["production"] != CodeUnpinned || len(st.Problems) != 1 || len(st.Loud) != 0 {
 		t.Errorf("%+v", st)
