@@ -553,9 +553,10 @@ func (l *lab) restoredSnapshot() {
 }
 
 // parameters: the change is a feature flag in the ENC's answer, and the code under it stays the baseline's.
-func (l *lab) parameters() {
-	base := l.baseline()
-	code := environment(base, "  include sluice\n  if sluice::enabled('hardening') { file { \"${d}/hardened\": content => \"yes\\n\" } }\n")
+// flagged is an environment with the module, whose nodes have a file with the flag's name where it is given.
+func (l *lab) flagged(name, flag, more string) map[string]string {
+	l.Helper()
+	code := environment(name, fmt.Sprintf("  include sluice\n  if sluice::enabled('%[1]s') { file { \"${d}/%[1]s\": content => \"yes\\n\" } }\n", flag)+more)
 	l.must(filepath.WalkDir("../../deploy/puppet/sluice", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".pp" {
 			return err
@@ -565,24 +566,32 @@ func (l *lab) parameters() {
 		code["modules/"+rel] = string(data)
 		return err
 	}))
+	return code
+}
+
+// with are the nodes that have it.
+func (l *lab) with(flag string) []string {
+	var out []string
+	for _, n := range l.on() {
+		if _, err := os.Stat(filepath.Join(l.stack.ManagedDir(n), flag)); err == nil {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (l *lab) parameters() {
+	base := l.baseline()
+	code := l.flagged(base, "hardening", "")
 	for _, p := range l.stack.Puppetservers {
 		l.must(p.DeployEnvironment(base, code, "sha-with-flag"))
 	}
 	l.run(l.on()...)
-	hardened := func() []string {
-		var out []string
-		for _, n := range l.on() {
-			if _, err := os.Stat(filepath.Join(l.stack.ManagedDir(n), "hardened")); err == nil {
-				out = append(out, n)
-			}
-		}
-		slices.Sort(out)
-		return out
-	}
 	only := func(want []string) {
 		l.Helper()
 		want = slices.Sorted(slices.Values(want))
-		if got := hardened(); !slices.Equal(got, want) {
+		if got := l.with("hardening"); !slices.Equal(got, want) {
 			l.Errorf("hardened are %v, want %v", got, want)
 		}
 	}

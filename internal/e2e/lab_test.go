@@ -61,6 +61,7 @@ type edgeHost struct {
 
 const (
 	canary = "web1.fra1.example.test"
+	other  = "web1.ams1.example.test" // the first node of a rollout beside
 	site   = `node default {
   $d = $facts['managed']
   file { "${d}/motd": content => "%s\n" }
@@ -301,7 +302,13 @@ tracks: {production: {}}
 segments:
   canary: {certnames: [%s]}
   fra1: '{enc.datacenter="fra1"}'
+  other: {certnames: [%s]}
 schedules:
+  beside:
+    growth: 20
+    stages:
+      - {name: other, segment: other, bake: {time: 3s, runs: 2}}
+      - {name: everyone, bake: {time: 3s, runs: 2}}
   three:
     growth: 20
     stages:
@@ -315,7 +322,7 @@ policies:
     slis: [{name: error_ratio, query: 'app_errors', direction: increase, max: 1%%, required: true}]
   impatient: {silence: {interval: 20s, splay: 5s, min_reports: 1000}}
 %s`, l.consul.Addr, token, p.TLSURL, p.CA, p.Cert, p.Key, l.stack.Prometheus.URL, l.stack.SiteENC(), l.grafana.URL, grafanaToken,
-		filepath.Join(l.dir, "leader"), canary, more)), 0o644))
+		filepath.Join(l.dir, "leader"), canary, other, more)), 0o644))
 }
 
 func (l *lab) startDaemon() {
