@@ -134,6 +134,9 @@ func (l *lab) flagBesideEnvironment() {
 	if got := l.with("beside"); !slices.Equal(got, slices.Sorted(slices.Values(append(before, other)))) {
 		l.Errorf("the flag is on %v, were %v", got, before)
 	}
+	// Ten nodes may be in flight at once: the rest of the ramp waits for their runs.
+	l.stage0("flag-beside", "everyone")
+	l.run(l.on()...)
 	l.stage("flag-beside", "everyone")
 	l.run(l.on()...)
 	l.run(l.on()...)
