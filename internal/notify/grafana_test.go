@@ -326,6 +326,7 @@ func TestNewGrafanaRefuses(t *testing.T) {
 
 // The daemon's own client settings are nobody's to change.
 func TestGrafanaLeavesTheDefaultTransportAlone(t *testing.T) {
+	_ = http.DefaultTransport.(*http.Transport).Clone() // net/http sets it up for HTTP/2 at its first use, whoever that is
 	before := http.DefaultTransport.(*http.Transport).TLSClientConfig
 	s := grafanatest.New(t)
 	tell(t, grafana(t, s), stageEvent(KindHeld, "", 0))
