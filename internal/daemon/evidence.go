@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sort"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -15,39 +14,9 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/analyzer/sli"
 	"github.com/openinfrastructure/sluice/gate"
-	"github.com/openinfrastructure/sluice/internal/enc/edge"
-	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/segments"
 )
-
-// sets gives published sets by digest, read from the store once.
-type sets struct {
-	store store.Store
-	have  map[string]segments.Set
-}
-
-func (s *sets) get(ctx context.Context, digest string, count int) (segments.Set, error) {
-	if set, ok := s.have[digest]; ok {
-		return set, nil
-	}
-	set, err := edge.FetchSet(ctx, s.store, digest, count)
-	if err != nil {
-		return segments.Set{}, err
-	}
-	s.have[digest] = set
-	return set, nil
-}
-
-func (s *sets) member(digest string) func(fingerprint string) bool {
-	data := s.have[digest].Data
-	n := len(data) / segments.LineWidth
-	return func(print string) bool {
-		at := func(i int) string { return string(data[i*segments.LineWidth : i*segments.LineWidth+segments.Digits]) }
-		i := sort.Search(n, func(i int) bool { return at(i) >= print })
-		return i < n && at(i) == print
-	}
-}
 
 // evidence puts together what the judge looks at for the rollout's current stage. The caller holds the ledger.
 func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *course, baseline string, now time.Time) analyzer.Evidence {

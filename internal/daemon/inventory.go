@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,18 @@ func (n *node) attribute(name string) string {
 
 // value is what a fact or trusted fact that was read says.
 func (n *node) value(name string) string { return n.values[name] }
+
+// matcherOf reads the selector of a hold or veto, which may be known to be unreadable already.
+func matcherOf(text, wrong string) (func(*node) bool, error) {
+	if wrong != "" {
+		return nil, errors.New(wrong)
+	}
+	s, err := selector.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return func(n *node) bool { return s.Matches(n.attributes()) }, nil
+}
 
 func fromPuppetDB(attribute string) bool {
 	return strings.HasPrefix(attribute, "facts.") || strings.HasPrefix(attribute, "trusted.")
