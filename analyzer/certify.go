@@ -95,9 +95,6 @@ func (t *tally) answered(c *cohorts, h *history) {
 		t.quiet += oneIf(s.Silent)
 	}
 	until := reference.Add(span)
-	if s.Admitted && !s.Exposed && !s.Silent && len(h.after) == 0 {
-		return // has not answered yet
-	}
 	var had, before, lately [eventChecks]bool
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
@@ -117,6 +114,9 @@ func (t *tally) answered(c *cohorts, h *history) {
 		}
 	}
 	had[silenceEvents] = s.Silent
+	if s.Admitted && !s.Exposed && had == ([eventChecks]bool{}) {
+		return // has not answered yet, whatever else it ran
+	}
 	for check := range had {
 		a := &t.answers[check]
 		if s.Admitted && h.Stage == c.evidence.StageIndex {

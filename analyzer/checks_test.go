@@ -219,3 +219,24 @@ func TestTheCulpritIsWhatTellsTheCohortsApart(t *testing.T) {
 		t.Errorf("%s: %s, culprit %+v", v.Result, v.Reason, v.Culprit)
 	}
 }
+
+// TestARunOfSomethingElseIsNoAnswer: admitted nodes that ran, but not the change, prove nothing to a certified pass.
+func TestARunOfSomethingElseIsNoAnswer(t *testing.T) {
+	f := newSim(1, 20_000, 1_000, 0, 0)
+	e := f.at(2 * time.Hour)
+	for i, n := range e.Nodes {
+		if !n.Admitted() || i%10 == 0 {
+			continue
+		}
+		n.Summary.Runs = 0 // nine in ten still run the baseline; that their runs are listed changes nothing
+		at := f.runs[i]
+		e.Runs = append(e.Runs, Run{Hash: n.Certname, Certname: n.Certname, Environment: "base", Status: "unchanged", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
+			Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second)})
+	}
+	p := DefaultPolicy()
+	p.Coverage = .05
+	v := Look(p, e)
+	if v.Grade == Certified || !strings.Contains(strings.Join(v.Uncertified, "\n"), "more exposed nodes are needed (0 of 9") && !strings.Contains(strings.Join(v.Uncertified, "\n"), "more exposed nodes are needed (0 of 1") {
+		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
+	}
+}

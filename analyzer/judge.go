@@ -61,6 +61,9 @@ func (c *cohorts) verdict() Verdict {
 	if crossed != nil {
 		fails = append(fails, *crossed)
 	}
+	if times.Result == Inconclusive && !times.Optional {
+		v.Missing = append(v.Missing, times.Name+": "+times.Reason)
+	}
 	slis := c.slis()
 	for _, r := range slis {
 		v.Checks, v.Looks = append(v.Checks, r.Check), append(v.Looks, r.looks...)

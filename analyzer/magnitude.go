@@ -53,7 +53,7 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 	}
 	now, err := stats.VanElteren(strata, stats.Options{Alternative: stats.Greater})
 	if err != nil {
-		check.Reason = "the comparison failed: " + err.Error()
+		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data
 		return check, nil, own
 	}
 	shift := math.Expm1(shiftOf(strata) * binWidth)
@@ -62,7 +62,7 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 	t := c.info()(c.evidence.Now.UnixMilli())
 	own, err = c.look(own, MagnitudeLook{Check: runTimeName, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*runTimeShare))
 	if err != nil {
-		check.Reason = "the comparison failed: " + err.Error()
+		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data
 		return check, nil, own
 	}
 	figures := fmt.Sprintf("%+.2g %% run time on %d nodes (%.2g to %.2g)", 100*shift, canary, 100*check.Low, 100*check.High)
