@@ -56,6 +56,26 @@ func Latch(prev Latched, r Reading, generation uint64, cleared func(rollout stri
 	return next
 }
 
+// Join adds the stops that an edge remembers and that nobody has ended since: a restored store ends none. It changes maps of l,
+// which must come from Latch.
+func (l Latched) Join(edge Latched, r Reading) Latched {
+	if edge.Freeze != nil && l.Freeze == nil && r.Freeze != Released {
+		l.Freeze = edge.Freeze
+	}
+	for name, stop := range edge.Pause {
+		f := r.Rollouts[name]
+		if _, ok := l.Pause[name]; !ok && (f == nil || f.Pause != Released) {
+			l.Pause[name] = stop
+		}
+	}
+	for name, stop := range edge.BackOut {
+		if _, ok := l.BackOut[name]; !ok {
+			l.BackOut[name] = stop
+		}
+	}
+	return l
+}
+
 // Frozen says whether nothing may go forward, and Paused whether this rollout may not.
 func (l Latched) Frozen() bool { return l.Freeze != nil }
 

@@ -89,26 +89,7 @@ func (c *change) stops() {
 	c.latched = flags.Latch(prev, c.reading, c.snap.Document.Generation, func(string) uint64 { return 0 })
 	for _, e := range c.snap.Edges {
 		if e.Epoch == c.snap.Init.Epoch {
-			c.latched = merge(c.latched, e.Stops, c.reading)
+			c.latched = c.latched.Join(e.Stops, c.reading)
 		}
 	}
-}
-
-func merge(l, edge flags.Latched, r flags.Reading) flags.Latched {
-	if edge.Freeze != nil && l.Freeze == nil && r.Freeze != flags.Released {
-		l.Freeze = edge.Freeze
-	}
-	for name, stop := range edge.Pause {
-		if f := r.Rollouts[name]; f == nil || f.Pause != flags.Released {
-			if _, ok := l.Pause[name]; !ok {
-				l.Pause[name] = stop
-			}
-		}
-	}
-	for name, stop := range edge.BackOut {
-		if _, ok := l.BackOut[name]; !ok {
-			l.BackOut[name] = stop
-		}
-	}
-	return l
 }

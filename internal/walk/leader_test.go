@@ -115,24 +115,8 @@ func (w *world) latch(snap *kv, r flags.Reading) flags.Latched {
 	}
 	l := flags.Latch(prev, r, snap.doc.Generation, func(string) uint64 { return 0 })
 	for _, host := range slices.Sorted(maps.Keys(snap.edges)) {
-		e := snap.edges[host].stops
-		if w.mutation == "no latch" {
-			continue
-		}
-		if e.Freeze != nil && l.Freeze == nil && r.Freeze != flags.Released {
-			l.Freeze = e.Freeze
-		}
-		for name, stop := range e.Pause {
-			if f := r.Rollouts[name]; f == nil || f.Pause != flags.Released {
-				if _, ok := l.Pause[name]; !ok {
-					l.Pause[name] = stop
-				}
-			}
-		}
-		for name, stop := range e.BackOut {
-			if _, ok := l.BackOut[name]; !ok {
-				l.BackOut[name] = stop
-			}
+		if w.mutation != "no latch" {
+			l = l.Join(snap.edges[host].stops, r)
 		}
 	}
 	return l
