@@ -46,7 +46,7 @@ var layers = []struct {
 	{"internal/config", []string{"analyzer", "analyzer/sli", "gate", "gate/schedule", "segments/selector", "segments/compose", "internal/segment", "internal/ical"}},
 	{"internal/segment", []string{"gate", "segments/compose"}},
 	{"internal/plan", []string{"internal/segment", "analyzer", "analyzer/stats", "gate", "gate/schedule", "segments", "segments/..."}},
-	{"internal/intake", []string{"analyzer", "puppetdb"}},
+	{"internal/intake", []string{"analyzer", "internal/config", "puppetdb"}},
 	{"internal/replay", []string{"analyzer", "analyzer/stats", "puppetdb", "segments", "internal/intake"}},
 	{"internal/siteenc", []string{"internal/config"}},
 	{"internal/ical", []string{"gate/schedule"}},

@@ -15,6 +15,7 @@ import (
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/cli/progress"
 	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/intake"
 	"github.com/openinfrastructure/sluice/internal/plan"
 	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments/compose"
@@ -124,7 +125,7 @@ func readInventory(stdin io.Reader, file string, add adder) error {
 
 // planLive asks PuppetDB for all active nodes.
 func planLive(ctx context.Context, stderr io.Writer, conf *config.Config, r plan.Request) (*plan.Plan, error) {
-	pdb, err := newPuppetDB(conf)
+	pdb, err := intake.Client(conf)
 	if err != nil {
 		return nil, err
 	}

@@ -237,7 +237,7 @@ func (o *replaying) readReports(h *replay.History, file string) error {
 
 // ask reads the window from PuppetDB, and of failed runs what tells how they failed.
 func (o *replaying) ask(ctx context.Context, h *replay.History) error {
-	pdb, err := newPuppetDB(o.puppetdbOf)
+	pdb, err := intake.Client(o.puppetdbOf)
 	if err != nil {
 		return err
 	}
@@ -263,17 +263,4 @@ func (o *replaying) ask(ctx context.Context, h *replay.History) error {
 		return intake.Detail(d)
 	})
 	return nil
-}
-
-// newPuppetDB makes a client as the configuration says.
-func newPuppetDB(conf *config.Config) (*puppetdb.Client, error) {
-	cfg := puppetdb.Config{URL: conf.PuppetDB.URL, CAFile: conf.PuppetDB.CA, CertFile: conf.PuppetDB.Cert, KeyFile: conf.PuppetDB.Key}
-	if conf.PuppetDB.TokenFile != "" {
-		token, err := config.ReadToken(conf.PuppetDB.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("puppetdb.token_file: %w", err)
-		}
-		cfg.Token = token
-	}
-	return puppetdb.New(cfg)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer/sli"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/config"
+	"github.com/openinfrastructure/sluice/internal/intake"
 	"github.com/openinfrastructure/sluice/internal/notify"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/store/consul"
@@ -54,17 +55,9 @@ type site struct {
 
 func newSite(cfg *config.Config, reg prometheus.Registerer, log zerolog.Logger) (*site, error) {
 	s := &site{cfg: cfg}
-	pdb := puppetdb.Config{URL: cfg.PuppetDB.URL, CAFile: cfg.PuppetDB.CA, CertFile: cfg.PuppetDB.Cert, KeyFile: cfg.PuppetDB.Key}
-	if cfg.PuppetDB.TokenFile != "" {
-		token, err := config.ReadToken(cfg.PuppetDB.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("puppetdb.token_file: %w", err)
-		}
-		pdb.Token = token
-	}
 	var err error
-	if s.pdb, err = puppetdb.New(pdb); err != nil {
-		return nil, fmt.Errorf("puppetdb: %w", err)
+	if s.pdb, err = intake.Client(cfg); err != nil {
+		return nil, err
 	}
 	if cfg.Prometheus != nil {
 		if s.prom, err = sli.New(cfg.Prometheus.URL, nil); err != nil {
