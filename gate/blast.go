@@ -181,6 +181,15 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 	return opened("blast", "%d more nodes may have an unproven change", room)
 }
 
+// blastOfRest is the gate for everyone above a threshold at once.
+func (s *stepper) blastOfRest(from segments.Threshold) Gate {
+	g := s.blastGate(s.r.Current, from, segments.All)
+	if room, why, bounded := s.blastRoom(s.r.Current, from, segments.All); g.Open && bounded && why != "" {
+		return closed("blast", "blast", "everyone who is left would get the change at once, %d may: %s", room, why)
+	}
+	return g
+}
+
 // within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change.
 func (s *stepper) within(p Population, from, to segments.Threshold, room int) segments.Threshold {
 	if most, _, bounded := s.blastRoom(p, from, to); bounded {

@@ -93,7 +93,7 @@ func (s *stepper) promote() {
 	next := i + 1
 	last := next == len(s.r.Spec.Schedule.Stages)
 	if last {
-		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, segments.All))
+		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, segments.All), s.blastOfRest(st.Threshold))
 	} else {
 		target := s.target(s.r.Spec.Schedule.Stages[next], s.r.Next)
 		gates = append(gates, s.segmentGate(next), s.unprovenGate(s.r.Next, segments.None, target), s.blastGate(s.r.Next, segments.None, target))

@@ -72,6 +72,29 @@ func TestPromoteInARamp(t *testing.T) {
 	}
 }
 
+// TestPromoteOfTheLastStageKeepsTheBlastLimit: leaving the last stage admits all that are left at once, an order to do so as well.
+func TestPromoteOfTheLastStageKeepsTheBlastLimit(t *testing.T) {
+	s := newSite(t, 200)
+	stages := s.w.Rollouts[0].Spec.Schedule.Stages
+	for i := range stages {
+		stages[i].Ramp.InFlight.Nodes = 7
+	}
+	for len(s.state("ntp").Stages) < len(stages) {
+		s.run(time.Minute)
+	}
+	s.w.Blast.Limit = &schedule.Amount{Nodes: 20}
+	s.verdict = func(r *Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is gone"} }
+	before := len(s.admitted("ntp"))
+	d := s.order(Order{Promote: &Promotion{Stage: stages[len(stages)-1].Name}})
+	if n := len(s.admitted("ntp")); n != before || !strings.Contains(closedGates(d, "ntp"), "blast") {
+		t.Errorf("from %d to %d, closed %q", before, n, closedGates(d, "ntp"))
+	}
+	s.w.Blast.Limit = nil
+	if s.run(2 * time.Minute); len(s.admitted("ntp")) != 200 {
+		t.Errorf("without a limit %d of 200 are admitted", len(s.admitted("ntp")))
+	}
+}
+
 // TestSkip: a stage that is skipped admits nobody of its own, and the others still have to pass.
 func TestSkip(t *testing.T) {
 	s := newSite(t, 16)
