@@ -135,7 +135,13 @@ func (l *lab) flagBesideEnvironment() {
 		l.Errorf("the flag is on %v, were %v", got, before)
 	}
 	// Ten nodes may be in flight at once: the rest of the ramp waits for their runs.
-	l.stage0("flag-beside", "everyone")
+	l.eventually("flag-beside begins stage everyone", func() string {
+		if s := l.rollout("flag-beside").State; s.Current() < 1 {
+			return "closed: " + l.closed("flag-beside")
+		}
+		return ""
+	})
+	l.edgesCurrent()
 	l.run(l.on()...)
 	l.stage("flag-beside", "everyone")
 	l.run(l.on()...)
