@@ -125,7 +125,11 @@ func normalNodes(in []Node) []Node {
 // clean drops the zone and the monotonic reading, which say nothing about the moment.
 func clean(t time.Time) time.Time { return t.UTC().Round(0) }
 
+// normalRuns sorts a copy. What is in order already is taken as it is, as normalNodes does.
 func normalRuns(in []Run) []Run {
+	if runsInOrder(in) {
+		return in
+	}
 	out := make([]Run, len(in))
 	for i, r := range in {
 		r.Start, r.End, r.Produced, r.Received = clean(r.Start), clean(r.End), clean(r.Produced), clean(r.Received)
@@ -136,6 +140,47 @@ func normalRuns(in []Run) []Run {
 	return slices.CompactFunc(out, func(kept, next Run) bool {
 		return kept.Certname == next.Certname && kept.at().Equal(next.at()) && kept.Hash == next.Hash
 	})
+}
+
+// runsInOrder: sorted, each run once, and nothing in them that has a second form.
+func runsInOrder(in []Run) bool {
+	last := time.Time{}
+	for i := range in {
+		r := &in[i]
+		at := r.at()
+		if i > 0 && in[i-1].Certname == r.Certname {
+			if c := last.Compare(at); c > 0 || c == 0 && in[i-1].Hash >= r.Hash {
+				return false
+			}
+		} else if i > 0 && in[i-1].Certname > r.Certname {
+			return false
+		}
+		if !isClean(r.Start) || !isClean(r.End) || !isClean(r.Produced) || !isClean(r.Received) || !r.Detail.inOrder() {
+			return false
+		}
+		last = at
+	}
+	return true
+}
+
+func isClean(t time.Time) bool { return t == clean(t) }
+
+// inOrder: normalized would only copy it.
+func (d *Detail) inOrder() bool {
+	if d == nil {
+		return true
+	}
+	for _, v := range d.Metrics {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return len(d.Failures) < 2 || slices.IsSortedFunc(d.Failures, compareFailures)
+}
+
+func compareFailures(a, b Failure) int {
+	return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Resource, b.Resource), strings.Compare(a.File, b.File),
+		cmp.Compare(a.Line, b.Line), strings.Compare(a.Message, b.Message))
 }
 
 // compareRuns orders the runs of a node by time. Of one report in two versions the worse
@@ -177,10 +222,7 @@ func (d *Detail) normalized() *Detail {
 		return nil
 	}
 	failures := slices.Clone(d.Failures)
-	slices.SortFunc(failures, func(a, b Failure) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Resource, b.Resource), strings.Compare(a.File, b.File),
-			cmp.Compare(a.Line, b.Line), strings.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(failures, compareFailures)
 	return &Detail{Metrics: finite(d.Metrics), Failures: failures}
 }
 

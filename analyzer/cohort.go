@@ -27,13 +27,15 @@ type cohorts struct {
 	controls []*history
 	tally    tally
 	frame    frame
+	// room is where the histories have their runs, so that a node costs no memory of its own.
+	room []observed
 	// others are runs of certnames that the evidence does not list as nodes.
 	others []observed
 }
 
 // newCohorts expects normalised evidence: nodes by certname, runs by certname and time.
 func newCohorts(p Policy, e Evidence) *cohorts {
-	c := &cohorts{policy: p, evidence: e, tally: newTally(len(p.SLIs) > 0)}
+	c := &cohorts{policy: p, evidence: e, tally: newTally(len(p.SLIs) > 0), room: make([]observed, 0, len(e.Runs))}
 	rest := e.Runs
 	var scratch history
 	for i := range e.Nodes {
@@ -52,10 +54,12 @@ func newCohorts(p Policy, e Evidence) *cohorts {
 			}
 		}
 		h.Node = *n
-		for len(rest) > 0 && rest[0].Certname == n.Certname {
-			h.add(observed{rest[0], e.classify(rest[0])})
-			rest = rest[1:]
+		of := 0
+		for of < len(rest) && rest[of].Certname == n.Certname {
+			of++
 		}
+		c.take(h, rest[:of])
+		rest = rest[of:]
 		h.state = c.stateOf(h)
 		c.tally.add(h, e.StageIndex, p.Runs)
 		c.tally.answered(c, h)
@@ -67,8 +71,30 @@ func newCohorts(p Policy, e Evidence) *cohorts {
 	return c
 }
 
+// take gives a node its runs: those before its admission first, then the rest, each oldest first.
+func (c *cohorts) take(h *history, runs []Run) {
+	from := len(c.room)
+	for i := range runs {
+		if !h.since(&runs[i]) {
+			c.room = append(c.room, observed{runs[i], c.evidence.classify(runs[i])})
+		}
+	}
+	cut := len(c.room)
+	if cut-from < len(runs) {
+		for i := range runs {
+			if h.since(&runs[i]) {
+				c.room = append(c.room, observed{runs[i], c.evidence.classify(runs[i])})
+			}
+		}
+	}
+	h.before, h.after = c.room[from:cut:cut], c.room[cut:len(c.room):len(c.room)]
+}
+
+// since: the run may have begun with the change.
+func (n *Node) since(r *Run) bool { return n.Admitted() && r.maybeSince(n.AdmittedAt) }
+
 func (h *history) add(o observed) {
-	if h.Admitted() && o.maybeSince(h.AdmittedAt) {
+	if h.since(&o.Run) {
 		h.after = append(h.after, o)
 		return
 	}
