@@ -63,7 +63,7 @@ func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 		}
 		b.Hazard = theta
 	}
-	excess, tolerate := c.excess(b), c.policy.Checks.event(check).Tolerate
+	excess, tolerate := c.excess(check, b), c.policy.Checks.event(check).Tolerate
 	if b.Canary < 2 || excess <= tolerate {
 		return b, nil, nil // one node alone takes no change back, and what is tolerated does not either
 	}
@@ -78,8 +78,15 @@ func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 
 // excess is the estimated increase of the share of nodes that have the event: more canaries than their controls let
 // expect, over those that have run the change.
-func (c *cohorts) excess(b *Bound) float64 {
-	n := max(c.tally.stage.exposed, b.Canary)
+func (c *cohorts) excess(check int, b *Bound) float64 {
+	n := c.tally.stage.exposed
+	if check == correctiveEvents { // of those that are measured
+		n = 0
+		for _, s := range c.frame.strata {
+			n += s.measured[1]
+		}
+	}
+	n = max(n, b.Canary)
 	if n == 0 {
 		return 0
 	}

@@ -55,31 +55,34 @@ func (c *cohorts) certify(checks []Check) []string {
 		}
 		out = append(out, missing)
 	}
-	return append(out, c.certifyRunTime(checks)...)
+	for i := range magnitudes {
+		out = append(out, c.certifyMagnitude(i, checks)...)
+	}
+	return out
 }
 
-// certifyRunTime: where it is required, the upper limit of the shift must lie below what is to be ruled out.
-func (c *cohorts) certifyRunTime(checks []Check) []string {
-	p := c.policy.Checks.RunTime
+// certifyMagnitude: where it is required, the upper limit of the shift must lie below what is to be ruled out.
+func (c *cohorts) certifyMagnitude(i int, checks []Check) []string {
+	name, p := magnitudeNames[i], c.policy.Checks.magnitude(i)
 	if !p.Required {
 		return nil
 	}
 	delta := p.RuleOut
 	if delta == 0 {
-		delta = defaultChecks().RunTime.RuleOut
+		delta = defaultChecks().magnitude(i).RuleOut
 	}
 	for _, check := range checks {
 		switch {
-		case check.Name != runTimeName:
+		case check.Name != name:
 		case check.Result != Pass:
-			return []string{runTimeName + ": " + check.Reason}
+			return []string{name + ": " + check.Reason}
 		case check.High < delta:
 			return nil
 		default:
-			return []string{fmt.Sprintf("%s: to rule out %+.3g %%: runs may be up to %.2g %% longer so far", runTimeName, 100*delta, 100*check.High)}
+			return []string{fmt.Sprintf("%s: to rule out %+.3g %%: it may be up to %.2g %% longer so far", name, 100*delta, 100*check.High)}
 		}
 	}
-	return []string{runTimeName + ": was not looked at"}
+	return []string{name + ": was not looked at"}
 }
 
 // answered counts a node.

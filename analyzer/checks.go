@@ -14,9 +14,11 @@ type ChecksPolicy struct {
 	Corrective  CheckPolicy `yaml:"corrective" json:"corrective"`
 	Convergence CheckPolicy `yaml:"convergence" json:"convergence"`
 	RunTime     CheckPolicy `yaml:"run_time" json:"run_time"`
+	// ConfigRetrieval is how long a run waits for its catalog.
+	ConfigRetrieval CheckPolicy `yaml:"config_retrieval" json:"config_retrieval"`
 }
 
-// CheckPolicy is one check's. Shares of nodes for events, of the run time for run_time.
+// CheckPolicy is one check's. Shares of nodes for events, of the time for run_time and config_retrieval.
 type CheckPolicy struct {
 	// Tolerate is the increase that is no harm, however sure it is.
 	Tolerate float64 `yaml:"tolerate" json:"tolerate"`
@@ -30,9 +32,9 @@ type CheckPolicy struct {
 const DefaultBudget = .01
 
 // shares of the budget. Checks from configuration have their own levels.
-var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, silenceEvents: .30, convergenceEvents: .05, correctiveEvents: .05}
+var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, silenceEvents: .25, convergenceEvents: .05, correctiveEvents: .05}
 
-const runTimeShare = .10
+var magnitudeShares = [magnitudes]float64{runTime: .10, retrieval: .05}
 
 // stageShare is what a stage may spend of a check's budget: half of what the stages before it left.
 func stageShare(index int) float64 { return math.Ldexp(1, -index-1) }
@@ -41,7 +43,12 @@ func defaultChecks() ChecksPolicy {
 	event := CheckPolicy{Tolerate: .001}
 	required := event
 	required.Required = true
-	return ChecksPolicy{NewFailures: required, Compile: required, Silence: required, Corrective: event, Convergence: event, RunTime: CheckPolicy{Tolerate: .01, RuleOut: .05}}
+	return ChecksPolicy{NewFailures: required, Compile: required, Silence: required, Corrective: event, Convergence: event, RunTime: CheckPolicy{Tolerate: .01, RuleOut: .05},
+		ConfigRetrieval: CheckPolicy{Tolerate: .05, RuleOut: .20}}
+}
+
+func (p ChecksPolicy) magnitude(i int) CheckPolicy {
+	return [magnitudes]CheckPolicy{p.RunTime, p.ConfigRetrieval}[i]
 }
 
 func (p ChecksPolicy) event(check int) CheckPolicy {
@@ -67,7 +74,10 @@ func (p CheckPolicy) ruleOut(fleet int) (delta, confidence float64) {
 }
 
 func (p Policy) validateChecks() (errs []error) {
-	checks := map[string]CheckPolicy{"run_time": p.Checks.RunTime}
+	checks := map[string]CheckPolicy{}
+	for i, name := range magnitudeNames {
+		checks[name] = p.Checks.magnitude(i)
+	}
 	for i, name := range eventNames {
 		checks[name] = p.Checks.event(i)
 	}

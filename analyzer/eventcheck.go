@@ -88,24 +88,29 @@ func (c *cohorts) silenceCheck(n Counts) Check {
 // softCheck is one that only its bound can fail.
 func (c *cohorts) softCheck(check int, n Counts) Check {
 	out := Check{Name: eventNames[check], Optional: true, CanaryTotal: c.tally.stage.live, ControlTotal: n.Control}
+	measured := [2]int{}
 	for _, s := range c.frame.strata {
+		measured[0], measured[1] = measured[0]+s.measured[0], measured[1]+s.measured[1]
 		for _, e := range s.events[check] {
 			out.Canary += oneIf(e.canary)
 			out.Control += oneIf(!e.canary)
 		}
 	}
+	if check == correctiveEvents {
+		out.ControlTotal, out.CanaryTotal = measured[0], measured[1]
+	}
 	out = out.events()
 	ok, why := c.compared()
 	switch {
-	case check == correctiveEvents && !c.evidence.Measured:
-		out.Reason = "not measured: it is in a report's metrics, which are read of failed runs only"
+	case check == correctiveEvents && measured[0]+measured[1] == 0:
+		out.Reason = notMeasured
 	case !ok:
 		out.Reason = why
 	case n.Exposed == 0:
 		out.Reason = noEvidence
 	default:
 		out.Result = Pass
-		out.Reason = fmt.Sprintf("%d admitted nodes of this stage, %d of %d controls", out.Canary, out.Control, out.ControlTotal)
+		out.Reason = fmt.Sprintf("%d of %d admitted nodes of this stage, %d of %d controls", out.Canary, out.CanaryTotal, out.Control, out.ControlTotal)
 	}
 	return out
 }

@@ -23,6 +23,8 @@ type Node struct {
 	Unproven bool `json:"unproven,omitempty"`
 	// Summary stands for the node's runs; nil where the evidence has them all.
 	Summary *Summary `json:"summary,omitempty"`
+	// Measured is what the metrics of its reports say; nil where they were not read.
+	Measured *Measured `json:"measured,omitempty"`
 }
 
 // Admitted reports whether the node may have the change.
@@ -64,8 +66,6 @@ type Evidence struct {
 	Candidate    string    `json:"candidate"`
 	Baseline     string    `json:"baseline"`
 	StageStarted time.Time `json:"stage_started"`
-	// Measured: healthy runs come with their metrics, so that corrective changes can be counted.
-	Measured bool `json:"measured,omitempty"`
 	// Planned is how many nodes the stage is to add; 0 means those that it has.
 	Planned int           `json:"planned,omitempty"`
 	Bake    time.Duration `json:"bake"`

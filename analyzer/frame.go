@@ -34,7 +34,9 @@ type stratum struct {
 	canaries    []joined
 	// events in the order in which they could be known, once sorted.
 	events [eventChecks][]event
-	times  [2]histogram // run times against the past: controls, canaries
+	values [magnitudes][2]histogram // against the nodes' own past: controls, canaries
+	// measured are the nodes whose metrics are read: controls, canaries.
+	measured [2]int
 }
 
 // joined are the canaries that were admitted at one time.
@@ -78,10 +80,15 @@ func (f *frame) add(c *cohorts, h *history) {
 		return // by what was when the stage began: a control that fell silent since had its event, and admission does not undo it
 	}
 	s := f.stratum(h.Stratum)
-	from := [eventChecks]bool{}
-	if h.Summary == nil || h.Summary.Odd != nil || len(h.before)+len(h.after) > 0 || h.state.Silent || h.state.Excluded {
-		for check, o := range c.onsets(h) {
-			from[check] = o.Before
+	var metrics *Measured
+	if m, ok := c.measured(h); ok {
+		metrics = &m
+		s.measured[oneIf(h.Admitted())]++
+	}
+	from := [eventChecks]bool{correctiveEvents: metrics == nil}
+	if metrics != nil && metrics.Corrective != (Onset{}) || h.Summary == nil || h.Summary.Odd != nil || len(h.before)+len(h.after) > 0 || h.state.Silent || h.state.Excluded {
+		for check, o := range c.onsets(h, metrics) {
+			from[check] = from[check] || o.Before
 			if o.At != 0 && !o.Before {
 				canary := h.Admitted() && o.At >= h.AdmittedAt.UnixMilli()
 				s.events[check] = append(s.events[check], event{at: o.At, seen: o.Seen, certname: h.Certname, canary: canary, of: s})
@@ -98,8 +105,11 @@ func (f *frame) add(c *cohorts, h *history) {
 	for check := range arm {
 		arm[check] += 1 - oneIf(from[check])
 	}
-	if x, ok := c.runTime(h); ok {
-		s.times[oneIf(h.Admitted())].add(x)
+	bins, ok := c.magnitudes(h, metrics)
+	for i, x := range bins {
+		if ok[i] {
+			s.values[i][oneIf(h.Admitted())].add(x)
+		}
 	}
 }
 

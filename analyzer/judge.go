@@ -56,13 +56,15 @@ func (c *cohorts) verdict() Verdict {
 			fails = append(fails, *crossed)
 		}
 	}
-	times, crossed, looks := c.runTimeCheck()
-	v.Checks, v.Looks = append(v.Checks, times), looks
-	if crossed != nil {
-		fails = append(fails, *crossed)
-	}
-	if times.Result == Inconclusive && !times.Optional {
-		v.Missing = append(v.Missing, times.Name+": "+times.Reason)
+	for i := range magnitudes {
+		made, crossed, looks := c.magnitudeCheck(i)
+		v.Checks, v.Looks = append(v.Checks, made), append(v.Looks, looks...)
+		if crossed != nil {
+			fails = append(fails, *crossed)
+		}
+		if made.Result == Inconclusive && !made.Optional {
+			v.Missing = append(v.Missing, made.Name+": "+made.Reason)
+		}
 	}
 	slis := c.slis()
 	for _, r := range slis {

@@ -40,13 +40,37 @@ func normalLooks(in []MagnitudeLook) []MagnitudeLook {
 	return out
 }
 
-// runTimeCheck compares run times with each node's own past, stratum by stratum (van Elteren), with group-sequential
+// The magnitudes that are compared with each node's own past.
+const (
+	runTime = iota
+	retrieval
+	magnitudes
+)
+
+// Magnitude says whether a check compares lengths of time, and no events.
+func Magnitude(check string) bool { return slices.Contains(magnitudeNames[:], check) }
+
+var (
+	magnitudeNames = [magnitudes]string{"run_time", "config_retrieval"}
+	magnitudeWords = [magnitudes]struct{ worse, what string }{{"runs got slower", "run time"}, {"catalogs took longer to come", "time until the catalog came"}}
+)
+
+const notMeasured = "not measured: it is in the metrics of reports, and none were read"
+
+// magnitudeCheck compares a magnitude with each node's own past, stratum by stratum (van Elteren), with group-sequential
 // boundaries. It may be asked at any time; a new look is taken only when the plan has come a step further.
-func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
-	check := Check{Name: runTimeName, Optional: true, P: 1, RulesOut: 1, Method: "van Elteren against the node's own past"}
-	strata, canary, control := c.timesByStratum()
+func (c *cohorts) magnitudeCheck(i int) (Check, *crossing, []MagnitudeLook) {
+	name, words := magnitudeNames[i], magnitudeWords[i]
+	check := Check{Name: name, Optional: true, P: 1, RulesOut: 1, Method: "van Elteren against the node's own past"}
+	strata, canary, control, measured := c.valuesByStratum(i)
 	check.Canary, check.CanaryTotal, check.Control, check.ControlTotal = canary, c.tally.stage.exposed, control, c.tally.counts.Control
-	own := c.looksAt(runTimeName)
+	own := c.looksAt(name)
+	if i == retrieval {
+		if check.ControlTotal, check.CanaryTotal = measured[0], measured[1]; measured == [2]int{} {
+			check.Reason = notMeasured
+			return check, nil, own
+		}
+	}
 	if canary < leastValues || control < leastValues {
 		check.Reason = fmt.Sprintf("%d admitted nodes and %d controls have a run to compare with their own past, %d of each are needed", canary, control, leastValues)
 		return check, nil, own
@@ -60,23 +84,21 @@ func (c *cohorts) runTimeCheck() (Check, *crossing, []MagnitudeLook) {
 	check.Effect, check.P = shift, now.P
 	check.Low, check.High = c.shiftLimits(strata)
 	t := c.info()(c.evidence.Now.UnixMilli())
-	own, err = c.look(own, MagnitudeLook{Check: runTimeName, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*runTimeShare))
+	own, err = c.look(own, MagnitudeLook{Check: name, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*magnitudeShares[i]))
 	if err != nil {
 		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data
 		return check, nil, own
 	}
-	figures := fmt.Sprintf("%+.2g %% run time on %d nodes (%.2g to %.2g)", 100*shift, canary, 100*check.Low, 100*check.High)
+	figures := fmt.Sprintf("%+.2g %% %s on %d nodes (%.2g to %.2g)", 100*shift, words.what, canary, 100*check.Low, 100*check.High)
 	for _, l := range own {
-		if l.Z >= l.Boundary && l.Shift > c.policy.Checks.RunTime.Tolerate {
-			check.Result, check.Reason = Fail, fmt.Sprintf("runs got slower: %+.2g %%, z = %.3g at the look at %.0f %% of the stage, the boundary was %.3g; now %s", 100*l.Shift, l.Z, 100*l.T, l.Boundary, figures)
-			return check, &crossing{check: runTimeName, reason: check.Reason}, own
+		if l.Z >= l.Boundary && l.Shift > c.policy.Checks.magnitude(i).Tolerate {
+			check.Result, check.Reason = Fail, fmt.Sprintf("%s: %+.2g %%, z = %.3g at the look at %.0f %% of the stage, the boundary was %.3g; now %s", words.worse, 100*l.Shift, l.Z, 100*l.T, l.Boundary, figures)
+			return check, &crossing{check: name, reason: check.Reason}, own
 		}
 	}
 	check.Result, check.Reason = Pass, "not slower than tolerated: "+figures
 	return check, nil, own
 }
-
-const runTimeName = "run_time"
 
 // looksAt are the looks at a check in this stage so far.
 func (c *cohorts) looksAt(check string) (own []MagnitudeLook) {
@@ -111,14 +133,16 @@ func (c *cohorts) look(own []MagnitudeLook, next MagnitudeLook, alpha float64) (
 	return append(slices.Clone(own), next), nil
 }
 
-func (c *cohorts) timesByStratum() (out []stats.Stratum, canary, control int) {
+func (c *cohorts) valuesByStratum(i int) (out []stats.Stratum, canary, control int, measured [2]int) {
 	for _, s := range c.frame.sorted() {
-		if s.times[0] == nil || s.times[1] == nil {
+		measured[0], measured[1] = measured[0]+s.measured[0], measured[1]+s.measured[1]
+		values := &s.values[i]
+		if values[0] == nil || values[1] == nil {
 			continue
 		}
 		var st stats.Stratum
-		for bin := range s.times[0] {
-			if a, b := s.times[1][bin], s.times[0][bin]; a+b > 0 {
+		for bin := range values[0] {
+			if a, b := values[1][bin], values[0][bin]; a+b > 0 {
 				st.Values = append(st.Values, float64(bin-mostBins))
 				st.Canary, st.Control = append(st.Canary, a), append(st.Control, b)
 				canary, control = canary+int(a), control+int(b)
@@ -126,7 +150,7 @@ func (c *cohorts) timesByStratum() (out []stats.Stratum, canary, control int) {
 		}
 		out = append(out, st)
 	}
-	return out, canary, control
+	return out, canary, control, measured
 }
 
 // shiftOf is the Hodges-Lehmann shift in bins: by how much the canaries must be moved back for the statistic to vanish.

@@ -46,8 +46,8 @@ func (o *Onset) note(at, seen, back, from time.Time) {
 	}
 }
 
-// onsets are the events of one node in this stage.
-func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
+// onsets are the events of one node in this stage; m is nil where it is not measured.
+func (c *cohorts) onsets(h *history, m *Measured) (out [eventChecks]Onset) {
 	from := c.evidence.StageStarted
 	back := from.Add(-c.policy.lookBack())
 	var odd Odd
@@ -57,6 +57,9 @@ func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
 		odd = *sum.Odd
 	}
 	out[convergenceEvents], out[silenceEvents] = odd.Convergence, odd.Silence
+	if m != nil {
+		out[correctiveEvents] = m.Corrective
+	}
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			o := &runs[i]
@@ -68,9 +71,6 @@ func (c *cohorts) onsets(h *history) (out [eventChecks]Onset) {
 				out[failureEvents].note(o.at(), o.known(), back, from)
 			case o.Outcome.Failure():
 				out[compileEvents].note(o.at(), o.known(), back, from)
-			}
-			if o.Corrective && c.evidence.Measured {
-				out[correctiveEvents].note(o.at(), o.known(), back, from)
 			}
 		}
 	}

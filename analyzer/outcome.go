@@ -35,6 +35,7 @@ const (
 	metricChanges         = "changes/total"
 	metricCorrective      = "resources/corrective_change"
 	metricFailedToRestart = "resources/failed_to_restart"
+	metricRetrieval       = "time/config_retrieval"
 )
 
 // Run is one agent report, normalised from PuppetDB.

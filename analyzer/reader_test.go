@@ -58,7 +58,8 @@ func TestRequiredButNotMeasuredIsNotCertified(t *testing.T) {
 		t.Fatalf("%+v %v, want a certified pass to start from", v.Result, v.Uncertified)
 	}
 	for name, require := range map[string]func(*Policy){
-		"run_time": func(p *Policy) { p.Checks.RunTime.Required = true },
+		"run_time":         func(p *Policy) { p.Checks.RunTime.Required = true },
+		"config_retrieval": func(p *Policy) { p.Checks.ConfigRetrieval.Required = true },
 	} {
 		p := DefaultPolicy()
 		require(&p)

@@ -24,8 +24,12 @@ func slower(typical uint16, last lengths) Slower {
 	if typical == 0 || last.n == 0 || last.median() == 0 {
 		return Slower{}
 	}
-	bins := math.Round(math.Log(float64(last.median())/float64(typical)) / binWidth)
-	return Slower{Bins: int16(min(max(bins, -mostBins), mostBins)), Runs: uint8(last.n)}
+	return slowerBy(float64(last.median())/float64(typical), last.n)
+}
+
+func slowerBy(ratio float64, runs int) Slower {
+	bins := math.Round(math.Log(ratio) / binWidth)
+	return Slower{Bins: int16(min(max(bins, -mostBins), mostBins)), Runs: uint8(runs)}
 }
 
 // healthy runs enforced a fresh catalog and did not fail: their length can be compared.
@@ -78,11 +82,19 @@ func (r *Recent) Slower(h Habit, reference time.Time, admitted bool, candidate u
 	return slower(h.Typical, last)
 }
 
-// runTime is a node's value for the run time check.
-func (c *cohorts) runTime(h *history) (bins int, ok bool) {
+// magnitudes are a node's values for the checks that compare it with its own past; ok where it has one.
+func (c *cohorts) magnitudes(h *history, m *Measured) (bins [magnitudes]int, ok [magnitudes]bool) {
 	if h.Admitted() && !h.state.Exposed {
-		return 0, false
+		return bins, ok
 	}
+	bins[runTime], ok[runTime] = c.runTime(h)
+	if m != nil {
+		bins[retrieval], ok[retrieval] = int(m.Retrieval.Bins), m.Retrieval.Runs > 0
+	}
+	return bins, ok
+}
+
+func (c *cohorts) runTime(h *history) (bins int, ok bool) {
 	if h.Summary != nil {
 		return int(h.Summary.Slower.Bins), h.Summary.Slower.Runs > 0
 	}

@@ -120,6 +120,7 @@ const (
 	isUnclear // a clock is missing
 	isBlind   // both are
 	isChanged
+	isCorrective // of a measured run alone
 )
 
 const quarter = 250 * time.Millisecond

@@ -246,7 +246,7 @@ func (o *replaying) ask(ctx context.Context, h *replay.History) error {
 	defer bar.Done()
 	if err := pdb.Reports(ctx, o.windowFrom, o.windowTo, func(r puppetdb.Report) error {
 		bar.Add(1)
-		h.Add(intake.Run(r), false)
+		h.Add(intake.Run(r))
 		return nil
 	}); err != nil {
 		return err

@@ -90,7 +90,7 @@ var bad = map[string][]string{
 	"track-name":             {`:2: tracks.my-production: expected a name of letters, digits and _, as Puppet environments have`},
 	"two-documents":          {`:7: a second YAML document begins, expected one`},
 	"unknown-key-in-track":   {`:2: tracks.production.environment: unknown key, expected none`},
-	"unknown-key":            {`:1: puppetdb.pol_interval: unknown key, expected one of ca, cert, history, inventory_interval, key, max_lag, max_queue_depth, overlap, parameters_proof, poll_interval, token_file, url`},
+	"unknown-key":            {`:1: puppetdb.pol_interval: unknown key, expected one of ca, cert, history, inventory_interval, key, max_lag, max_queue_depth, measured, overlap, parameters_proof, poll_interval, token_file, url`},
 	"unknown-section":        {`:7: puppet_db: unknown key, expected one of blast, controller, edges, enc, freezes, grafana, policies, prometheus, puppetdb, schedules, segments, store, tracks, web, webhooks, windows`},
 	"url-unreadable":         {`:7: webhooks[0].url: is not a URL: expected one such as https://host.example.com:8081`},
 	"url-with-password":      {`:1: puppetdb.url: expected no user name or password in a URL, use a token_file`},

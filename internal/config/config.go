@@ -72,8 +72,10 @@ type PuppetDB struct {
 	PollInterval model.Duration `yaml:"poll_interval"`
 	// MaxQueueDepth and MaxLag close the sources gate when PuppetDB has more
 	// commands waiting (default 1000) or is further behind (default 10m).
-	MaxQueueDepth int            `yaml:"max_queue_depth"`
-	MaxLag        model.Duration `yaml:"max_lag"`
+	MaxQueueDepth int `yaml:"max_queue_depth"`
+	// Measured is of how many nodes of each cohort the metrics of reports are read, which are most of a report; 0 = of none.
+	Measured int            `yaml:"measured"`
+	MaxLag   model.Duration `yaml:"max_lag"`
 	// Overlap is how long the recent past stays provisional, because reports become visible late and out of
 	// order; default 15m. No stage is left before reports are complete beyond its start.
 	Overlap model.Duration `yaml:"overlap"`

@@ -34,7 +34,7 @@ func TestMinimal(t *testing.T) {
 		Store: Store{Consul: Consul{Prefix: "sluice/"}},
 		PuppetDB: PuppetDB{
 			URL: "https://puppetdb.example.com:8081", PollInterval: model.Duration(30 * time.Second),
-			MaxQueueDepth: 1000, MaxLag: model.Duration(10 * time.Minute), Overlap: model.Duration(15 * time.Minute),
+			MaxQueueDepth: 1000, Measured: 2000, MaxLag: model.Duration(10 * time.Minute), Overlap: model.Duration(15 * time.Minute),
 			History: model.Duration(25 * time.Hour), Inventory: model.Duration(5 * time.Minute), Proof: ProofCatalog,
 		},
 		Tracks: map[string]Track{"production": {}},

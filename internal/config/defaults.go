@@ -58,6 +58,7 @@ func (c *Consul) SetDefaults(given func(key string) bool) {
 func (p *PuppetDB) SetDefaults(given func(key string) bool) {
 	fill(given, "poll_interval", &p.PollInterval, model.Duration(30*time.Second))
 	fill(given, "max_queue_depth", &p.MaxQueueDepth, 1000)
+	fill(given, "measured", &p.Measured, 2000)
 	fill(given, "max_lag", &p.MaxLag, model.Duration(10*time.Minute))
 	fill(given, "overlap", &p.Overlap, model.Duration(15*time.Minute))
 	fill(given, "history", &p.History, model.Duration(25*time.Hour))

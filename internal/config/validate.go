@@ -130,6 +130,9 @@ func (v *validator) consulAddress(address string) {
 	}
 }
 
+// mostMeasured bounds puppetdb.measured: more nodes would cost PuppetDB more than all else that sluiced asks.
+const mostMeasured = 20_000
+
 func (v *validator) puppetDB() {
 	p := v.config.PuppetDB
 	v.url("puppetdb.url", p.URL)
@@ -145,6 +148,9 @@ func (v *validator) puppetDB() {
 	v.positive("puppetdb.history", p.History)
 	v.positive("puppetdb.inventory_interval", p.Inventory)
 	v.atLeastOne("puppetdb.max_queue_depth", p.MaxQueueDepth)
+	if p.Measured < 0 || p.Measured > mostMeasured {
+		v.add("puppetdb.measured", "%d, expected 0 to %d nodes", p.Measured, mostMeasured)
+	}
 	if p.Proof != ProofCatalog && p.Proof != ProofRun {
 		v.add("puppetdb.parameters_proof", "%q, expected %s or %s", p.Proof, ProofCatalog, ProofRun)
 	}

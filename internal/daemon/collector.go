@@ -34,6 +34,8 @@ type collector struct {
 
 	// classes asks PuppetDB about a class in the catalogs of nodes.
 	classes func(ctx context.Context, title string, certnames []string) (map[string]puppetdb.Class, error)
+	// metrics asks PuppetDB for the reports of nodes with their metrics.
+	metrics func(ctx context.Context, certnames []string, from, to time.Time, fn func(puppetdb.Report, []puppetdb.Metric) error) error
 
 	// enlisted is closed when the rollouts under way have their courses: reports are counted from then on.
 	enlisted chan struct{}
@@ -70,8 +72,8 @@ func (c *collector) ask(attributes []string) (lacking []string) {
 
 func newCollector(cfg *config.Config, pdb *puppetdb.Client, prom *sli.Client, log zerolog.Logger, now func() time.Time, wake func(), since func(context.Context) (time.Time, error)) *collector {
 	ledger := newLedger(now)
-	ledger.proof = cfg.PuppetDB.Proof != config.ProofRun
-	return &collector{cfg: cfg, classes: pdb.Classes, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), ledger: ledger, log: log, now: now, wake: wake, since: since,
+	ledger.proof, ledger.measured = cfg.PuppetDB.Proof != config.ProofRun, cfg.PuppetDB.Measured
+	return &collector{cfg: cfg, classes: pdb.Classes, metrics: pdb.Measured, pdb: pdb, prom: prom, enc: newENCData(cfg.ENC), ledger: ledger, log: log, now: now, wake: wake, since: since,
 		enlisted: make(chan struct{}), reread: make(chan struct{}, 1), asked: attributesOf(configured(cfg)), problems: map[string]string{}}
 }
 
@@ -210,6 +212,9 @@ func (c *collector) poll(ctx context.Context) error {
 		return err
 	}
 	if err := c.prove(ctx); err != nil {
+		return err
+	}
+	if err := c.measure(ctx); err != nil {
 		return err
 	}
 	if status.QueueDepth > c.cfg.PuppetDB.MaxQueueDepth {

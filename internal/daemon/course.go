@@ -27,9 +27,10 @@ type course struct {
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
-	caps     string          // capsKey of the state's that are taken over
-	chosen   []analyzer.Node // nodes without those that a cap keeps; nil where there is no cap
-	cut      []bool          // a run after the reference has come: the habit stands
+	caps     string               // capsKey of the state's that are taken over
+	chosen   []analyzer.Node      // nodes without those that a cap keeps; nil where there is no cap
+	cut      []bool               // a run after the reference has come: the habit stands
+	measured map[uint32]*measured // by number in the ledger, of nodes that were drawn for it
 }
 
 // reference is when a node's past ends.
@@ -97,6 +98,9 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 	}
 	c.odd(l, id, i)
 	c.slower(l, id, i)
+	if m := c.measured[id]; m != nil && (m.due.IsZero() || run.Produced.Before(m.due)) {
+		m.due = run.Produced
+	}
 }
 
 // count says how many runs of the change a node had; without proof that it was given the change it had none.
@@ -175,6 +179,12 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	case listed:
 		c.stratifyNew(attributes, fresh)
 	}
+	switch {
+	case controls:
+		c.draw(l, spec.PolicyOf(stage).MeasuredPast())
+	case listed:
+		c.showMeasured()
+	}
 	c.admissions, c.caps = len(state.Admissions), caps
 	c.unchosen(state, r, member)
 	return c
@@ -192,6 +202,7 @@ func (c *course) admit(l *ledger, i int, at, now time.Time) {
 	c.count(int32(i))
 	c.habit(l, id, int32(i))
 	c.slower(l, id, int32(i))
+	c.measure(int32(i))
 }
 
 // rise follows thresholds that rose within a stage: it looks at the nodes that they passed, and at no other.
@@ -314,7 +325,7 @@ func (c *course) inherit(old *course) (fresh func(i int) bool) {
 		n, was := &c.nodes[i], &old.nodes[k]
 		n.AdmittedAt, n.Stage, n.Stratum, n.Outside, n.Unproven = was.AdmittedAt, was.Stage, was.Stratum, was.Outside, was.Unproven
 	}
-	c.started, c.stage, c.strata = old.started, old.stage, old.strata
+	c.started, c.stage, c.strata, c.measured = old.started, old.stage, old.strata, old.measured
 	return func(i int) bool { return !known[i] }
 }
 

@@ -126,6 +126,10 @@ func (l *lab) report(i int, node, environment string) {
 		ConfigurationVersion: "1", StartTime: l.now, EndTime: l.now.Add(5 * time.Second), ProducerTimestamp: l.now.Add(6 * time.Second), ReceiveTime: l.now.Add(7 * time.Second),
 	}
 	how := l.breaks(node, environment)
+	if how == "" && l.metrics != nil {
+		l.pdb.AddDetailed(r, puppetdb.Detail{Metrics: l.metrics(node, environment)})
+		return
+	}
 	if how == "" {
 		l.pdb.Add(r)
 		return

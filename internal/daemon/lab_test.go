@@ -22,6 +22,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/store/mem"
 	"github.com/openinfrastructure/sluice/internal/store/storetest"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
 	"github.com/openinfrastructure/sluice/segments"
 )
@@ -41,6 +42,8 @@ type lab struct {
 	dir   string
 	tree  string // the directory that is the store, "" if none is
 	extra string // appended to the configuration
+	// inPuppetDB is appended to its section puppetdb.
+	inPuppetDB string
 	// upstream: the edges ask the site's ENC
 	upstream bool
 	edges    []*edge.Edge
@@ -49,7 +52,9 @@ type lab struct {
 	gets     map[string]string          // node → environment of its last run
 	// breaks says how a run of a node in an environment fails, "" if it does not.
 	breaks func(node, environment string) string
-	l      *leaderOf
+	// metrics are those of a run in order, none if nil.
+	metrics func(node, environment string) []puppetdb.Metric
+	l       *leaderOf
 	// after is called once every look has been carried out.
 	after func()
 }
@@ -62,7 +67,7 @@ type leaderOf struct {
 }
 
 const baseConfig = `
-puppetdb: {url: %q, poll_interval: 30s, overlap: 2m, history: 3h, inventory_interval: 1m, parameters_proof: run}
+puppetdb: {url: %q, poll_interval: 30s, overlap: 2m, history: 3h, inventory_interval: 1m, parameters_proof: run%s}
 edges: {live: 5m, max_age: 60s}
 controller: {interval: 10s, state_dir: %q}
 web: {listen_address: "127.0.0.1:0"}
@@ -84,6 +89,11 @@ schedules:
       - {name: five, percent: 5%%, ramp: {in_flight: 2}, bake: {time: 10m, runs: 2}}
       - {name: half, percent: 50%%, ramp: {in_flight: 8}, bake: {time: 10m, runs: 2}}
       - {name: everyone, ramp: {in_flight: 8}, bake: {time: 10m, runs: 2}}
+  half:
+    growth: 100
+    stages:
+      - {name: half, percent: 50%%, bake: {time: 10m, runs: 4}}
+      - {name: everyone, bake: {time: 10m, runs: 2}}
   train:
     growth: 100
     supersede: train
@@ -162,7 +172,7 @@ func (l *lab) deploy(environment, signature string) {
 // configFile writes the configuration of the process that keeps its files below stateDir.
 func (l *lab) configFile(stateDir string) string {
 	l.Helper()
-	l.write("sluiced.yml", fmt.Sprintf(baseConfig, l.pdb.URL, l.path(stateDir), l.extra))
+	l.write("sluiced.yml", fmt.Sprintf(baseConfig, l.pdb.URL, l.inPuppetDB, l.path(stateDir), l.extra))
 	return l.path("sluiced.yml")
 }
 

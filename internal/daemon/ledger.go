@@ -28,6 +28,8 @@ type ledger struct {
 	courses map[string]*course
 	reports uint64
 	proof   bool // parameters count as given when a catalog shows it
+	// measured is of how many nodes of a cohort metrics are read.
+	measured int
 }
 
 func newLedger(now func() time.Time) *ledger {

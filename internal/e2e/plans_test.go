@@ -108,6 +108,13 @@ func (l *lab) plansUseIndexes() {
 			}
 			return err
 		}},
+		{"metrics of some nodes", 50, func(row func()) error {
+			of := make([]string, len(certnames))
+			for i, c := range certnames {
+				of[i], _ = c.(string)
+			}
+			return c.Measured(l.ctx, of, minute, minute.Add(2*time.Hour), func(puppetdb.Report, []puppetdb.Metric) error { row(); return nil })
+		}},
 		{"facts of a sample", 50, func(row func()) error {
 			return c.Inventory(l.ctx, []any{"in", "certname", []any{"array", certnames}}, func(puppetdb.Node) error { row(); return nil })
 		}},

@@ -72,8 +72,27 @@ func (s *Sim) Reports(from, to time.Time, yield func(puppetdb.Report) bool) {
 	}
 }
 
+// ReportsOf implements pdbserver.Backend.
+func (s *Sim) ReportsOf(certnames []string, from, to time.Time, yield func(puppetdb.Report, puppetdb.Detail) bool) {
+	wanted := map[int32]bool{}
+	for _, name := range certnames {
+		if i, ok := s.fleet.index(name); ok {
+			wanted[int32(i)] = true
+		}
+	}
+	for _, r := range s.chosen(from, to, func(r *record) bool { return wanted[r.node] }) {
+		if !yield(s.report(r), s.detail(r)) {
+			return
+		}
+	}
+}
+
 // between copies the visible records of a range, so that nobody waits for a slow reader.
 func (s *Sim) between(from, to time.Time) (out []record) {
+	return s.chosen(from, to, func(*record) bool { return true })
+}
+
+func (s *Sim) chosen(from, to time.Time, wanted func(*record) bool) (out []record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, b := s.oldest*minute, int64(math.MaxInt64)
@@ -84,9 +103,9 @@ func (s *Sim) between(from, to time.Time) (out []record) {
 		b = to.UnixMilli()
 	}
 	for m := a / minute; m <= min(b, s.now+10*minute)/minute; m++ {
-		for _, r := range s.minutes[m] {
-			if r.produced >= a && r.produced < b && r.visible <= s.now {
-				out = append(out, r)
+		for i := range s.minutes[m] {
+			if r := &s.minutes[m][i]; r.produced >= a && r.produced < b && r.visible <= s.now && wanted(r) {
+				out = append(out, *r)
 			}
 		}
 	}

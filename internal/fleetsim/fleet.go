@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/openinfrastructure/sluice/segments/selector"
@@ -54,6 +56,13 @@ func cumulate(shares map[string]Share) (names []string, sums []float64) {
 func (f *fleet) certname(i int) string {
 	w := f.nodes[i]
 	return fmt.Sprintf("%s-%07d.%s.example.test", f.roles[w.role], i, f.dcs[w.dc])
+}
+
+// index of a node by its certname.
+func (f *fleet) index(certname string) (int, bool) {
+	host, _, _ := strings.Cut(certname, ".")
+	i, err := strconv.Atoi(host[strings.LastIndexByte(host, '-')+1:])
+	return i, err == nil && i >= 0 && i < len(f.nodes) && f.certname(i) == certname
 }
 
 func (f *fleet) rack(i int) string {

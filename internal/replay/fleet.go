@@ -24,6 +24,9 @@ type fleet struct {
 	place    []int32 // by number in the history: place in nodes, -1 for others
 	waiting  []admission
 
+	measures []*analyzer.Measures // beside nodes; nil where metrics are missing
+	measured []analyzer.Measured
+
 	trouble map[int32][]analyzer.Run // by number in the history
 	runs    []analyzer.Run           // of trouble, as evidence has them
 	stale   bool
@@ -42,6 +45,7 @@ func newFleet(h *History, a *Assignments, strata []string, o Options) *fleet {
 	n := len(a.Nodes)
 	f := &fleet{h: h, o: o, envs: map[string]uint16{o.Candidate: firstEnv}, nodes: make([]analyzer.Node, n), sums: make([]analyzer.Summary, n),
 		progress: make([]analyzer.Progress, n), recent: make([]analyzer.Recent, n), cut: make([]bool, n), trouble: map[int32][]analyzer.Run{}}
+	f.measures, f.measured = make([]*analyzer.Measures, n), make([]analyzer.Measured, n)
 	f.place = make([]int32, len(h.Names))
 	for i := range f.place {
 		f.place[i] = -1
@@ -57,6 +61,12 @@ func newFleet(h *History, a *Assignments, strata []string, o Options) *fleet {
 	}
 	slices.SortFunc(f.waiting, func(a, b admission) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.place, b.place)) })
 	f.started = f.waiting[0].at
+	for id, i := range f.place {
+		if i >= 0 && !h.unmeasured[int32(id)] {
+			f.measures[i] = analyzer.NewMeasures(f.started, o.Policy.MeasuredPast())
+			f.nodes[i].Measured = &f.measured[i]
+		}
+	}
 	return f
 }
 
@@ -89,6 +99,7 @@ func (f *fleet) admit(now time.Time) (any bool) {
 		f.sums[i].Runs = f.progress[i].Runs()
 		f.habit(i)
 		f.slower(i)
+		f.measure(i)
 	}
 	return any
 }
@@ -127,6 +138,17 @@ func (f *fleet) take(r *run, now time.Time) {
 	}
 	f.odd(i)
 	f.slower(i)
+	if r.metrics.known && f.measures[i] != nil {
+		f.measures[i].Note(&r.Run, env, r.metrics.retrieval, r.metrics.corrective)
+		f.measure(i)
+	}
+}
+
+// measure sums up what was measured of a node.
+func (f *fleet) measure(i int32) {
+	if m := f.measures[i]; m != nil {
+		f.measured[i] = m.Measured(f.reference(i), f.nodes[i].Admitted(), firstEnv, f.parameters())
+	}
 }
 
 func (f *fleet) habit(i int32) {
@@ -176,7 +198,7 @@ func (f *fleet) evidence(now time.Time) analyzer.Evidence {
 	}
 	e := analyzer.Evidence{
 		Rollout: f.o.Name, Stage: "replay", Kind: analyzer.KindEnvironment, Candidate: f.o.Candidate, Baseline: f.o.Baseline,
-		StageStarted: f.started, Bake: f.o.Bake, Planned: f.o.planned, Measured: f.h.unmeasured == 0, Nodes: f.nodes, Runs: f.runs, Now: now,
+		StageStarted: f.started, Bake: f.o.Bake, Planned: f.o.planned, Nodes: f.nodes, Runs: f.runs, Now: now,
 		Sources: analyzer.Sources{Fresh: true, Through: now.Add(-f.o.Lag), Lag: f.o.Lag},
 	}
 	if f.parameters() {

@@ -17,7 +17,7 @@ type History struct {
 	runs       []run
 	ids        map[string]int32
 	hashes     map[string]bool
-	unmeasured int // healthy runs without metrics
+	unmeasured map[int32]bool // nodes with healthy runs without metrics
 	// Duplicates were left out: reports with the hash of one that was there.
 	Duplicates int
 	// Unclear have no receive_time: they count as received when they were produced.
@@ -29,11 +29,19 @@ type run struct {
 	node       int32
 	troubled   bool // to be kept as a whole
 	producedMS int64
+	metrics    metrics
+}
+
+// metrics are those that the judge compares.
+type metrics struct {
+	known      bool
+	retrieval  float64 // seconds until the catalog came, 0 where it did not
+	corrective bool
 }
 
 // NewHistory is empty.
 func NewHistory() *History {
-	return &History{ids: map[string]int32{}, hashes: map[string]bool{}}
+	return &History{ids: map[string]int32{}, hashes: map[string]bool{}, unmeasured: map[int32]bool{}}
 }
 
 // node numbers a certname.
@@ -61,8 +69,10 @@ func (h *History) Failed() (out []string) {
 	return out
 }
 
-// Add notes one report, in any order. measured: its metrics are known.
-func (h *History) Add(r analyzer.Run, measured bool) {
+// Add notes one report without metrics, in any order.
+func (h *History) Add(r analyzer.Run) { h.add(r, metrics{}) }
+
+func (h *History) add(r analyzer.Run, m metrics) {
 	if h.hashes[r.Hash] {
 		h.Duplicates++
 		return
@@ -78,10 +88,10 @@ func (h *History) Add(r analyzer.Run, measured bool) {
 		r.Received = r.Produced
 		h.Unclear++
 	}
-	if !measured && !failed(&r) {
-		h.unmeasured++
+	if !m.known && !failed(&r) {
+		h.unmeasured[id] = true
 	}
-	h.runs = append(h.runs, run{Run: r, node: id, troubled: troubled(&r), producedMS: r.Produced.UnixMilli()})
+	h.runs = append(h.runs, run{Run: r, node: id, troubled: failed(&r), producedMS: r.Produced.UnixMilli(), metrics: m})
 }
 
 // Detail says how a run failed that was added without.
@@ -147,7 +157,3 @@ func (h *History) until(t time.Time) int {
 }
 
 func failed(r *analyzer.Run) bool { return r.Status == "failed" || r.CachedCatalog == "on_failure" }
-
-func troubled(r *analyzer.Run) bool {
-	return failed(r) || r.Detail != nil && r.Detail.Metrics["resources/corrective_change"] > 0
-}

@@ -57,8 +57,13 @@ func (h *History) line(rows *puppetdb.Rows, line []byte) error {
 		return err
 	}
 	run := intake.Run(report)
-	value, measured := corrective(line)
-	if failed(&run) || value > 0 {
+	var m metrics
+	var back float64
+	if back, m.known = metric(line, "resources", "corrective_change"); m.known {
+		m.corrective = back > 0
+		m.retrieval, _ = metric(line, "time", "config_retrieval")
+	}
+	if failed(&run) {
 		d, err := puppetdb.DecodeDetail(line)
 		if err != nil {
 			return err
@@ -67,22 +72,20 @@ func (h *History) line(rows *puppetdb.Rows, line []byte) error {
 			run.Detail = intake.Detail(d)
 		}
 	}
-	h.Add(run, measured)
+	h.add(run, m)
 	return nil
 }
 
-var correctiveName = []byte(`"corrective_change"`)
-
-// corrective finds the metric of that name without decoding all others: it stands as the value of a
-// member "name" in a flat object.
-func corrective(line []byte) (value float64, found bool) {
+// metric finds one without decoding all others: its name stands as the value of a member "name" in a flat object.
+func metric(line []byte, category, name string) (value float64, found bool) {
+	quoted := []byte(`"` + name + `"`)
 	for from := 0; ; {
-		i := bytes.Index(line[from:], correctiveName)
+		i := bytes.Index(line[from:], quoted)
 		if i < 0 {
 			return 0, false
 		}
 		at := from + i
-		from = at + len(correctiveName)
+		from = at + len(quoted)
 		if before := bytes.TrimRight(line[:at], " \t"); len(before) == 0 || before[len(before)-1] != ':' {
 			continue // a column of that name
 		}
@@ -94,7 +97,7 @@ func corrective(line []byte) (value float64, found bool) {
 			Category, Name string
 			Value          *float64
 		}
-		if json.Unmarshal(line[open:at+end+1], &m) == nil && m.Name == "corrective_change" && m.Category == "resources" && m.Value != nil {
+		if json.Unmarshal(line[open:at+end+1], &m) == nil && m.Name == name && m.Category == category && m.Value != nil {
 			return *m.Value, true
 		}
 	}

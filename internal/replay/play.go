@@ -151,7 +151,7 @@ func keyOf(v analyzer.Verdict) string {
 	fmt.Fprint(&b, v.Result, v.Grade, len(v.Missing) > 0 && strings.HasPrefix(v.Missing[len(v.Missing)-1], "the cohorts differed"))
 	for _, c := range v.Checks {
 		fmt.Fprint(&b, " ", c.Name, c.Result == analyzer.Fail)
-		if c.Name != "run_time" {
+		if !analyzer.Magnitude(c.Name) {
 			fmt.Fprint(&b, c.Canary)
 		}
 	}
@@ -164,7 +164,7 @@ func keyOf(v analyzer.Verdict) string {
 func eventful(v analyzer.Verdict) []string {
 	out := []string{}
 	for _, c := range v.Checks {
-		if c.Name != "run_time" && c.Canary+c.Control > 0 {
+		if !analyzer.Magnitude(c.Name) && c.Canary+c.Control > 0 {
 			out = append(out, fmt.Sprintf("%s: %d of %d canaries, %d of %d controls", c.Name, c.Canary, c.CanaryTotal, c.Control, c.ControlTotal))
 		}
 	}

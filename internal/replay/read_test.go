@@ -16,10 +16,10 @@ func TestReadReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Sort()
-	if h.Reports() != 3 || h.Duplicates != 1 || h.Unclear != 1 || len(h.Names) != 1 || h.unmeasured != 0 {
+	if h.Reports() != 3 || h.Duplicates != 1 || h.Unclear != 1 || len(h.Names) != 1 || len(h.unmeasured) != 0 {
 		t.Errorf("%+v", h)
 	}
-	if !h.runs[0].troubled || h.runs[0].Detail.Metrics["resources/corrective_change"] != 2 || !h.runs[0].Received.Equal(h.runs[0].Produced) {
+	if h.runs[0].troubled || !h.runs[0].metrics.corrective || !h.runs[0].Received.Equal(h.runs[0].Produced) {
 		t.Errorf("%+v", h.runs[0])
 	}
 }
@@ -70,7 +70,7 @@ func TestCorrective(t *testing.T) {
 		`"corrective_change"`: -1,
 		`{"metrics":{"data":[{"category":"resources","name":"corrective_change","value":null}]}}`: -1,
 	} {
-		got, found := corrective([]byte(line))
+		got, found := metric([]byte(line), "resources", "corrective_change")
 		if found != (want >= 0) || found && got != want {
 			t.Errorf("%s: %v, %t", line, got, found)
 		}

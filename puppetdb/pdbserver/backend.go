@@ -16,6 +16,8 @@ import (
 type Backend interface {
 	// Reports gives the visible reports with from <= producer_timestamp < to; zero times are open ends.
 	Reports(from, to time.Time, yield func(puppetdb.Report) bool)
+	// ReportsOf gives those of some nodes, with what they say beyond that.
+	ReportsOf(certnames []string, from, to time.Time, yield func(puppetdb.Report, puppetdb.Detail) bool)
 	// Report finds a report by its hash.
 	Report(hash string) (puppetdb.Report, bool)
 	// Detail gives what a report says beyond that.
@@ -41,12 +43,13 @@ type answer struct {
 	reports bounds
 }
 
-// bounds is what a filter says about a report's time or hash, as far as it can be read off. alone says that it says
+// bounds is what a filter says about a report's time, hash or node, as far as it can be read off. alone says that it says
 // nothing else.
 type bounds struct {
-	from, to time.Time
-	hashes   []string
-	alone    bool
+	from, to  time.Time
+	hashes    []string
+	certnames []string
+	alone     bool
 }
 
 func boundsOf(ast any) bounds {
@@ -87,19 +90,27 @@ func (b *bounds) take(term any) bool {
 		}
 		return true
 	case field == "hash" && t[0] == "in":
-		array, _ := arg.([]any)
-		if len(array) != 2 || array[0] != "array" {
-			return false
-		}
-		all, _ := array[1].([]any)
-		b.hashes = []string{}
-		for _, h := range all {
-			if s, ok := h.(string); ok {
-				b.hashes = append(b.hashes, s)
-			}
-		}
+		b.hashes = listed(arg)
+	case field == "certname" && t[0] == "in":
+		b.certnames = listed(arg)
 	}
 	return false
+}
+
+// listed reads the argument of an in; nil where it is none.
+func listed(arg any) []string {
+	array, _ := arg.([]any)
+	if len(array) != 2 || array[0] != "array" {
+		return nil
+	}
+	all, _ := array[1].([]any)
+	out := []string{}
+	for _, v := range all {
+		if s, ok := v.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // write sends the rows of a query as they are made.
@@ -159,6 +170,10 @@ func (a answer) write(w io.Writer, from Backend) error {
 					break
 				}
 			}
+			break
+		}
+		if a.reports.certnames != nil {
+			from.ReportsOf(a.reports.certnames, a.reports.from, a.reports.to, func(r puppetdb.Report, d puppetdb.Detail) bool { return emit(reportRow(r, d)) })
 			break
 		}
 		from.Reports(a.reports.from, a.reports.to, yield)

@@ -68,6 +68,7 @@ func Contract(t *testing.T, base string, inject Inject) {
 	t.Run("Reports", k.reports)
 	t.Run("Identity", k.identity)
 	t.Run("Details", k.details)
+	t.Run("Measured", k.measured)
 	t.Run("Inventory", k.inventory)
 	t.Run("Projection", k.projection)
 	t.Run("Nodes", k.nodes)

@@ -3,6 +3,7 @@ package puppetdbtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,30 @@ func (k *contract) details(t *testing.T) {
 	})
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return len(p) == 2 }, nilEmpty)); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)
+	}
+}
+
+// measured: reports of some nodes in a range with their metrics, and those without any.
+func (k *contract) measured(t *testing.T) {
+	at := 5 * time.Hour
+	for host, after := range map[string]time.Duration{"m1": 0, "m2": time.Minute, "m3": time.Minute, "m4": 2 * time.Minute} {
+		p := k.payload(host, at+after)
+		if host != "m2" {
+			p["metrics"] = []any{map[string]any{"category": "time", "name": "config_retrieval", "value": 1.25}, map[string]any{"category": "resources", "name": "corrective_change", "value": 1}}
+		}
+		k.store(t, p)
+	}
+	got := map[string]int{}
+	err := k.c.Measured(t.Context(), []string{"m1." + k.domain, "m2." + k.domain, "m4." + k.domain, "m2." + k.domain, "unheard-of." + k.domain}, k.epoch.Add(at), k.epoch.Add(at+2*time.Minute),
+		func(r puppetdb.Report, m []puppetdb.Metric) error {
+			if r.Hash == "" || r.Status != "unchanged" || len(m) > 0 && (len(m) != 2 || m[0].Value+m[1].Value != 2.25) {
+				t.Errorf("%+v %+v", r, m)
+			}
+			got[r.Certname] += 1 + len(m)
+			return nil
+		})
+	if want := map[string]int{"m1." + k.domain: 3, "m2." + k.domain: 1}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v, want %v: m4 is beyond the range, m3 was not asked for", err, got, want)
 	}
 }
 

@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/puppetdb"
+)
+
+// slowCatalogs makes catalogs of an environment take longer, and a node's runs differ from each other.
+func slowCatalogs(environment string, times float64) func(node, env string) []puppetdb.Metric {
+	return func(node, env string) []puppetdb.Metric {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(node))
+		seconds := 2 + float64(h.Sum32()%100)/100
+		if env == environment {
+			seconds *= times
+		}
+		return []puppetdb.Metric{{Category: "time", Name: "config_retrieval", Value: seconds}, {Category: "resources", Name: "corrective_change", Value: 0}}
+	}
+}
+
+func retrievalOf(l *lab, name string) analyzer.Check {
+	l.Helper()
+	for _, c := range l.snapshot().Rollout(name).Status.Verdict.Checks {
+		if c.Name == "config_retrieval" {
+			return c
+		}
+	}
+	l.Fatal("no check config_retrieval")
+	return analyzer.Check{}
+}
+
+// TestSlowCatalogsAreTakenBack: nothing fails and runs take as long as ever, but catalogs take three times as long. It is found with
+// the leader changed in the middle too, and not with nobody measured.
+func TestSlowCatalogsAreTakenBack(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		extra string
+		times float64
+		over  bool
+		want  gate.Phase
+	}{
+		{"slow", "", 3, false, gate.BackedOut},
+		{"slow, and another leader", "", 3, true, gate.BackedOut},
+		{"as before", "", 1, false, gate.Completed},
+		{"nobody is measured", ", measured: 0", 3, false, gate.Completed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t, 200)
+			l.inPuppetDB = c.extra
+			l.metrics = slowCatalogs("production_2", c.times)
+			for back := 50 * time.Minute; back > 0; back -= 10 * time.Minute { // runs with metrics, before
+				l.now = t0.Add(-back + 5*time.Minute)
+				for i, node := range l.nodes {
+					l.report(i, node, "production_1")
+				}
+			}
+			l.now = t0
+			l.lead()
+			l.look()
+			s := startOf("production_2")
+			s.Schedule = "half"
+			l.request("r", tree.Request{Kind: tree.RequestStart, Rollout: "r", Start: s})
+			l.untilStage("r", 1)
+			for k := range 60 {
+				if p := l.state("r").Phase; p == gate.BackedOut || p == gate.Completed {
+					break
+				}
+				if k == 2 && c.over {
+					l.failover()
+				}
+				l.tick()
+			}
+			if got := l.state("r").Phase; got != c.want {
+				t.Fatalf("%s, want %s; closed: %s", got, c.want, l.closed("r"))
+			}
+			check := retrievalOf(l, "r")
+			switch {
+			case c.want == gate.BackedOut && !strings.Contains(l.state("r").Verdict.Reason, "config_retrieval: catalogs took longer to come"):
+				t.Errorf("%s", l.state("r").Verdict.Reason)
+			case c.extra != "" && (check.Result != analyzer.Inconclusive || !strings.HasPrefix(check.Reason, "not measured")):
+				t.Errorf("%+v", check)
+			}
+		})
+	}
+}
+
+// TestOnlySomeAreMeasured: those who are admitted first and those who stay controls for longest, whoever draws them; PuppetDB is asked
+// about no other.
+func TestOnlySomeAreMeasured(t *testing.T) {
+	l := newLab(t, 60)
+	l.inPuppetDB = ", measured: 7"
+	l.metrics = slowCatalogs("", 1)
+	l.lead()
+	l.look()
+	s := startOf("production_2")
+	s.Schedule = "half"
+	l.request("r", tree.Request{Kind: tree.RequestStart, Rollout: "r", Start: s})
+	l.untilStage("r", 1)
+	l.tick()
+	drawn := func() (names []string) {
+		c := l.l.collector.ledger.courses["r"]
+		for _, n := range c.nodes {
+			if n.Measured != nil {
+				names = append(names, n.Certname)
+			}
+		}
+		if len(c.measured) != len(names) {
+			t.Errorf("%d are measured, %d are shown", len(c.measured), len(names))
+		}
+		return names
+	}
+	first := drawn()
+	c := l.l.collector.ledger.courses["r"]
+	for k, i := range c.roster.order {
+		if want := k < 7 || k >= len(c.roster.order)-7; slices.Contains(first, c.nodes[i].Certname) != want {
+			t.Errorf("place %d of %d: measured %t", k, len(c.roster.order), !want)
+		}
+	}
+	l.failover()
+	l.tick()
+	if again := drawn(); !slices.Equal(first, again) {
+		t.Errorf("another leader drew %v, the first %v", again, first)
+	}
+	asked := 0
+	for _, r := range l.pdb.Requests() {
+		if !strings.Contains(r.Body, `"metrics"`) || strings.Contains(r.Body, `"logs"`) {
+			continue
+		}
+		asked++
+		for _, n := range l.nodes {
+			if strings.Contains(r.Body, `"`+n+`"`) && !slices.Contains(first, n) {
+				t.Errorf("%s was asked about: %s", n, r.Body)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("nobody was asked about")
+	}
+}
+
+// TestUnreadMetricsHold: while PuppetDB does not say, its sources are not fresh.
+func TestUnreadMetricsHold(t *testing.T) {
+	l := newLab(t, 60).lead()
+	l.look()
+	l.start("r", "production_2")
+	l.untilStage("r", 1)
+	l.l.collector.metrics = func(context.Context, []string, time.Time, time.Time, func(puppetdb.Report, []puppetdb.Metric) error) error {
+		return errors.New("PuppetDB is tired")
+	}
+	for range 12 {
+		l.tick()
+	}
+	if n := len(l.state("r").Stages); n != 1 || !strings.Contains(l.closed("r"), "metrics of") {
+		t.Errorf("%d stages; %s", n, l.closed("r"))
+	}
+}
