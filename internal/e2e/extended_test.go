@@ -230,9 +230,6 @@ func (l *lab) componentsDown() {
 	l.holds("outage", 1, "sources", "PuppetDB reports")
 	l.put("flags/outage/pause", "false")
 	l.holds("outage", 1, "sources", "PuppetDB reports")
-	second := l.edges[1]
-	second.stopTimer()
-	second.template.Kill()
 	l.must(l.stack.PuppetDB.Start(l.ctx))
 	l.eventually("the rollout goes on when PuppetDB is back", func() string {
 		if n := len(l.rollout("outage").State.Stages); n != 2 {
@@ -241,11 +238,15 @@ func (l *lab) componentsDown() {
 		return ""
 	})
 
-	// consul-template and its timer are dead on the second puppetserver.
+	// consul-template and its timer are dead on the second puppetserver. That is asked at once: an edge that is silent for longer
+	// than live counts as gone.
+	second := l.edges[1]
+	second.stopTimer()
+	second.template.Kill()
 	l.must(l.stack.Prometheus.Stop(l.ctx))
-	l.run(l.fra1...)
-	l.run(l.fra1...)
 	l.holds("outage", 2, "edges", "puppet2")
+	l.run(l.fra1...)
+	l.run(l.fra1...)
 	l.holds("outage", 2, "verdict", "error_ratio")
 	l.must(second.template.Start(l.ctx))
 	l.startTimer(second)
