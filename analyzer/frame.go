@@ -77,6 +77,9 @@ func (f *frame) add(c *cohorts, h *history) {
 		f.early++
 		return
 	case h.state.leftOut || h.Outside:
+		if h.Admitted() {
+			f.started(h.AdmittedAt) // it was planned, and its share of the plan is due like any other
+		}
 		return // by what was when the stage began: a control that fell silent since had its event, and admission does not undo it
 	}
 	s := f.stratum(h.Stratum)
