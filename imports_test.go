@@ -70,11 +70,12 @@ var layers = []struct {
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},
-	{"tools/statsbench/internal/kayenta", nil},
+	{"tools/internal/kayenta", nil},
 	{"tools/scalebench", nil}, // runs the others
-	{"tools/rolloutbench", []string{"analyzer", "analyzer/stats"}},
+	{"tools/internal/page", nil},
+	{"tools/rolloutbench", []string{"analyzer", "analyzer/stats", "tools/internal/..."}},
 	{"tools/statsbench/speed", []string{"analyzer/stats"}}, // measures; linked into no program
-	{"tools/statsbench", []string{"analyzer/stats", "tools/statsbench/internal/kayenta"}},
+	{"tools/statsbench", []string{"analyzer/stats", "tools/internal/..."}},
 	{"internal/e2e/benchconsul", []string{"internal/store/...", "internal/enc/edge", "segments"}}, // measure; linked into no program
 	{"internal/e2e/benchpuppetdb", []string{"internal/e2e/stack", "internal/fleetsim", "puppetdb"}},
 	{"internal/e2e/...", []string{"internal/e2e/..."}},

@@ -1,76 +1,142 @@
 // Command rolloutbench plays whole rollouts through the judge, stage by stage and look by look, on simulated fleets: how often a
-// good change is taken back, how often a bad one is not, how many nodes it reaches, and how many rollouts need a person.
+// good change is taken back, how often a bad one is not, how many nodes it reaches, and how many rollouts need a person. It prints
+// the tables of docs/rollouts-measured.md, the same for the same seed.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/openinfrastructure/sluice/analyzer/stats"
+	"github.com/openinfrastructure/sluice/tools/internal/page"
 )
 
 func main() {
-	runs := flag.Int("runs", 400, "rollouts of a change that does nothing in each world; a quarter of it for each effect")
-	nodes := flag.Int("nodes", 2_000, "nodes of the fleet")
+	runs := flag.Int("runs", 400, "rollouts of a change that does nothing in each world at 2,000 nodes; more in smaller fleets, fewer in larger ones and for each effect")
+	nodes := flag.String("nodes", "16,50,200,1000,2000,20000", "nodes of the fleets")
 	seed := flag.Uint64("seed", 20261126, "seed of all random numbers")
+	only := flag.String("only", "", "sections, separated by commas; all by default")
+	write := flag.String("write", "", "document whose sections are replaced, instead of printing")
 	why := flag.Bool("why", false, "print why rollouts ended early")
 	flag.Parse()
-	if *runs < 4 || *nodes < 10 {
-		fmt.Fprintln(os.Stderr, "rolloutbench: expected --runs of at least 4 and --nodes of at least 10")
+	debug.SetGCPercent(800)
+	debug.SetMemoryLimit(3 << 30)
+	b := bench{runs: *runs, seed: *seed, why: *why}
+	if err := b.main(*nodes, *only, *write); err != nil {
+		fmt.Fprintln(os.Stderr, "rolloutbench:", err)
 		os.Exit(1)
 	}
-	b := bench{nodes: *nodes, seed: *seed, why: *why}
-	fmt.Printf("Fleet of %d nodes, seed %d, a look every %s; in brackets the exact 95 %% interval.\n\n", *nodes, *seed, lookEvery)
-	fmt.Printf("| a change that does nothing, %d rollouts each | taken back | of these by the stop rule | needs a person | done, median |\n| --- | --- | --- | --- | --- |\n", *runs)
-	for i, w := range worlds {
-		ends := b.play(w, none, *runs, uint64(i)<<32)
-		fmt.Printf("| %s | %s | %d | %s | %s |\n", w.name, part(ends, ending.back), count(ends, ending.byRule), part(ends, ending.waits), b.median(ends))
+}
+
+func (b bench) main(nodes, only, file string) error {
+	if b.runs < 4 {
+		return errors.New("--runs: expected at least 4")
 	}
-	n := max(1, *runs/4)
-	fmt.Printf("\n| change, in the world of 0.1 %% failing runs, %d rollouts each | taken back | of these by the stop rule | held for a person | nodes exposed then, median and most | certified all the same |\n| --- | --- | --- | --- | --- | --- |\n", n)
-	for i, e := range effects {
-		ends := b.play(worlds[1], e, n, uint64(100+i)<<32)
-		certified := "–"
-		if e.bad {
-			certified = part(ends, func(e ending) bool { return e.certified })
+	for n := range strings.SplitSeq(nodes, ",") {
+		size, err := strconv.Atoi(n)
+		if err != nil || size < 10 {
+			return fmt.Errorf("--nodes: %q, expected numbers of at least 10, separated by commas", n)
 		}
-		fmt.Printf("| %s | %s | %d | %s | %s | %s |\n", e.name, part(ends, ending.back), count(ends, ending.byRule), part(ends, ending.waits), exposed(ends), certified)
+		b.fleets = append(b.fleets, size)
 	}
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	chosen := names
+	if only != "" {
+		chosen = strings.Split(only, ",")
+	}
+	for _, name := range chosen {
+		i := slices.Index(names, name)
+		if i < 0 {
+			return fmt.Errorf("--only: no section %q, expected some of %s", name, strings.Join(names, ", "))
+		}
+		if err := b.section(sections[i], file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-var effects = []effect{
-	{name: "0.5 points of nodes fail, in a way others do too", fails: .005, shared: true},
-	{name: "2 points of nodes fail, in a way others do too", fails: .02, shared: true, bad: true},
-	{name: "5 points of nodes fail, in a way others do too", fails: .05, shared: true, bad: true},
-	{name: "0.5 points of nodes fail, in a new way", fails: .005},
-	{name: "5 points of nodes fail, in a new way", fails: .05, bad: true},
-	{name: "2 points of nodes hide a compile failure", fails: .02, hidden: true, bad: true},
-	{name: "2 points of nodes fall silent", silent: .02, bad: true},
-	{name: "runs are 2 % slower", slower: .02},
-	{name: "every node fails", fails: 1, bad: true},
+// section is one measured part of the document.
+type section struct {
+	name  string
+	print func(bench, io.Writer)
+	// each fleet has its part of the section in the document.
+	each bool
 }
 
+var sections = []section{
+	{"good", bench.good, true},
+	{"bad", bench.bad, true},
+	{"certified", bench.certified, false},
+	{"rivals", bench.rivals, true},
+	{"slower", bench.slower, true},
+}
+
+func (b bench) section(s section, file string) error {
+	if !s.each {
+		return b.part(s, s.name, file)
+	}
+	for _, nodes := range b.fleets {
+		one := b
+		one.fleets = []int{nodes}
+		if err := one.part(s, fmt.Sprintf("%s-%d", s.name, nodes), file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b bench) part(s section, name, file string) error {
+	if file == "" {
+		fmt.Printf("%s\n\n", name)
+		s.print(b, os.Stdout)
+		fmt.Println()
+		return nil
+	}
+	var out strings.Builder
+	s.print(b, &out)
+	return page.Write(file, "rolloutbench", name, out.String())
+}
+
+// bench is what all sections share.
 type bench struct {
-	nodes int
-	seed  uint64
-	why   bool
+	runs   int
+	fleets []int
+	seed   uint64
+	why    bool
 }
 
-// play plays rollouts on all cores; each has its own seed, so that the result does not depend on their order.
-func (b bench) play(w world, e effect, runs int, salt uint64) []ending {
-	ends := make([]ending, runs)
+// of is how many rollouts a fleet gets: what can be afforded.
+func (b bench) of(nodes int) int {
+	switch {
+	case nodes <= 200:
+		return b.runs * 5 / 2
+	case nodes <= 2_000:
+		return b.runs
+	}
+	return max(4, b.runs*4_000/nodes)
+}
+
+// spread plays rollouts on all cores; each has its own seed, so that the result does not depend on their order.
+func spread[T any](b bench, w world, e effect, nodes, runs int, salt uint64, play func(*fleet) T) []T {
+	out := make([]T, runs)
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for k := range next {
-				ends[k] = roll(newFleet(w, e, b.nodes, b.seed+salt+uint64(k)), planFor(b.nodes))
+				out[k] = play(newFleet(w, e, nodes, b.seed+salt<<32+uint64(k)))
 			}
 		})
 	}
@@ -79,59 +145,18 @@ func (b bench) play(w world, e effect, runs int, salt uint64) []ending {
 	}
 	close(next)
 	wg.Wait()
+	return out
+}
+
+// play plays rollouts by a plan.
+func (b bench) play(w world, e effect, nodes, runs int, salt uint64, p plan) []ending {
+	ends := spread(b, w, e, nodes, runs, salt, func(f *fleet) ending { return roll(f, p) })
 	if b.why {
 		for _, end := range ends {
 			if end.reason != "" {
-				fmt.Fprintf(os.Stderr, "%s, %s: %s\n", w.name, e.name, end.reason)
+				fmt.Fprintf(os.Stderr, "%d nodes, %s, %s: %s\n", nodes, w.name, e.name, end.reason)
 			}
 		}
 	}
 	return ends
-}
-
-func (e ending) back() bool   { return e.backedOut }
-func (e ending) byRule() bool { return e.stopRule }
-func (e ending) waits() bool  { return e.held }
-
-func count(ends []ending, is func(ending) bool) (n int) {
-	for _, e := range ends {
-		if is(e) {
-			n++
-		}
-	}
-	return n
-}
-
-// part is a share with its exact 95 % interval.
-func part(ends []ending, is func(ending) bool) string {
-	k, n := count(ends, is), len(ends)
-	return fmt.Sprintf("%.2f %% (%.2f to %.2f)", 100*float64(k)/float64(n), 100*stats.ClopperPearsonLower(k, n, .975), 100*stats.ClopperPearsonUpper(k, n, .975))
-}
-
-func exposed(ends []ending) string {
-	var of []int
-	for _, e := range ends {
-		if e.backedOut || e.held {
-			of = append(of, e.exposed)
-		}
-	}
-	if len(of) == 0 {
-		return "–"
-	}
-	slices.Sort(of)
-	return fmt.Sprintf("%d, %d", of[len(of)/2], of[len(of)-1])
-}
-
-func (b bench) median(ends []ending) string {
-	var took []time.Duration
-	for _, e := range ends {
-		if !e.backedOut && !e.held {
-			took = append(took, e.took)
-		}
-	}
-	if len(took) == 0 {
-		return "–"
-	}
-	slices.Sort(took)
-	return strings.TrimSuffix(took[len(took)/2].Round(time.Minute).String(), "0s")
 }

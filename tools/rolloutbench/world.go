@@ -19,6 +19,10 @@ type world struct {
 	roles                bool // one role in four fails five times as often, and strata know it
 	quiet                float64
 	uneven               bool // splay is not even: half of the nodes run in the same five minutes
+	// lasting is how many runs a failure lasts; half of these fail in a way of their own, that no other node knows.
+	lasting int
+	ramp    bool // a stage admits its nodes evenly over an hour
+	renamed bool // the first run under the new name takes three times as long, and a node in a hundred always fails
 }
 
 var worlds = []world{
@@ -31,6 +35,9 @@ var worlds = []world{
 	{name: "role mix", base: .001, roles: true, quiet: .00002},
 	{name: "nodes that fall silent", base: .0005, quiet: .0005},
 	{name: "splay of 5 minutes for half", base: .002, uneven: true, quiet: .00002},
+	{name: "failures last 16 runs, half unlike any other", base: .0001, lasting: 16, quiet: .00002},
+	{name: "ramp of an hour in each stage", base: .001, ramp: true, quiet: .00002},
+	{name: "the same code under a new name", base: .001, sick: .01, sickRate: 1, renamed: true, quiet: .00002},
 }
 
 // effect is what the change does to a node that runs it.
@@ -42,7 +49,6 @@ type effect struct {
 	hidden, shared bool
 	silent         float64
 	slower         float64
-	bad            bool // a judge that certifies it errs: it is worse than rule_out
 }
 
 var none = effect{name: "none"}
@@ -63,7 +69,11 @@ type fleet struct {
 	splay  []time.Duration // of the first run since the start of the past
 	fate   []fate
 	kept   [][]analyzer.Run // of nodes that failed, from then on, by node
-	drawn  time.Time        // runs before are drawn
+	drawn  time.Duration    // runs before are drawn, since the past began
+	down   []time.Duration  // racks, until when
+	all    []analyzer.Run
+	// hurt are the canaries that have failed since they were admitted, in a run that is drawn.
+	hurt int
 }
 
 // fate is what a node is like.
@@ -73,6 +83,10 @@ type fate struct {
 	rate            float64
 	dead            time.Time // the last run was before
 	noise           float64   // of its run time
+	next            int32     // the first run that is not drawn
+	until           int32     // it fails up to this run
+	first           int32     // run with the change, once it is admitted
+	what            string    // fails until then
 }
 
 func newFleet(w world, e effect, n int, seed uint64) *fleet {
@@ -101,14 +115,23 @@ func newFleet(w world, e effect, n int, seed uint64) *fleet {
 		}
 		f.sums[i].Habit = analyzer.Habit{Reports: 8, Usual: interval, Longest: 20 * time.Second, Enforced: true}
 	}
-	f.drawn = f.start.Add(-past)
+	f.down = make([]time.Duration, n/20+1)
 	f.draw(f.start)
 	return f
 }
 
+// since is a time since the past began.
+func (f *fleet) since(t time.Time) time.Duration { return t.Sub(f.start) + past }
+
+// admit gives a node the change.
+func (f *fleet) admit(i, stage int, at time.Time) {
+	f.nodes[i].Stage, f.nodes[i].AdmittedAt = stage, at
+	f.fate[i].first = int32(f.runsUntil(i, f.since(at)))
+}
+
 // runsUntil gives the number of runs that node i began before t, since the past began.
-func (f *fleet) runsUntil(i int, t time.Time) int {
-	d := t.Sub(f.start.Add(-past)) - f.splay[i]
+func (f *fleet) runsUntil(i int, t time.Duration) int {
+	d := t - f.splay[i]
 	if d <= 0 {
 		return 0
 	}
@@ -116,49 +139,68 @@ func (f *fleet) runsUntil(i int, t time.Time) int {
 }
 
 func (f *fleet) runAt(i, k int) time.Time {
-	return f.start.Add(-past).Add(f.splay[i] + time.Duration(k)*interval)
+	return f.start.Add(f.splay[i] + time.Duration(k)*interval - past)
 }
 
 // draw decides the runs up to a time.
-func (f *fleet) draw(until time.Time) {
-	outages := map[int]bool{}
-	if f.world.racks {
-		for rack := range len(f.nodes) / 20 {
-			if f.rng.Float64() < .001*until.Sub(f.drawn).Hours() {
-				outages[rack] = true
+func (f *fleet) draw(t time.Time) {
+	until := f.since(t)
+	for f.drawn < until {
+		step := until
+		if f.world.racks {
+			step = min(until, f.drawn+lookEvery)
+			for rack := range f.down {
+				if f.rng.Float64() < .001*(step-f.drawn).Hours() {
+					f.down[rack] = f.drawn + time.Hour
+				}
 			}
 		}
-	}
-	for i := range f.nodes {
-		for k := f.runsUntil(i, f.drawn); k < f.runsUntil(i, until); k++ {
-			f.run(i, f.runAt(i, k), outages[i/20])
+		for i := range f.nodes {
+			for at := f.splay[i] + time.Duration(f.fate[i].next)*interval; at < step; at += interval {
+				f.run(i, f.world.racks && at < f.down[i/20])
+				f.fate[i].next++
+			}
 		}
+		f.drawn = step
 	}
-	f.drawn = until
 }
 
-func (f *fleet) run(i int, at time.Time, outage bool) {
+func (f *fleet) run(i int, outage bool) {
 	n, fate := &f.nodes[i], &f.fate[i]
 	if !fate.dead.IsZero() {
 		return
 	}
-	candidate := n.Admitted() && !at.Before(n.AdmittedAt)
+	candidate := n.Admitted() && fate.next >= fate.first
 	if f.rng.Float64() < f.world.quiet || candidate && fate.gone {
-		fate.dead = at
+		fate.dead = f.runAt(i, int(fate.next))
 		return
 	}
 	rate := fate.rate
 	if f.world.drift {
-		rate *= 1 + math.Sin(float64(at.Hour())/24*2*math.Pi)
+		rate *= 1 + math.Sin(float64(f.runAt(i, int(fate.next)).Hour())/24*2*math.Pi)
 	}
 	own, broken := f.rng.Float64() < rate, candidate && fate.hit
-	fails := own || broken || outage
+	if own && f.world.lasting > 0 && fate.next >= fate.until {
+		fate.until, fate.what = fate.next+int32(f.world.lasting), ""
+		if f.rng.Float64() < .5 {
+			fate.what = fmt.Sprintf("Service[of node %d since %d]", i, fate.next)
+		}
+	}
+	lasts := fate.next < fate.until
+	fails := own || broken || outage || lasts
 	if !fails && !fate.troubled {
 		return
 	}
 	fate.troubled = true
+	at, took := f.runAt(i, int(fate.next)), 20*time.Second
+	if candidate && fate.next == fate.first && f.world.renamed {
+		took *= 3
+	}
+	if fails && candidate {
+		f.hurt++
+	}
 	r := analyzer.Run{Hash: fmt.Sprintf("%d-%d", i, at.Unix()), Certname: n.Certname, Environment: "base", Status: "failed", CachedCatalog: "not_used", CatalogUUID: "u",
-		Start: at, End: at.Add(20 * time.Second), Produced: at.Add(21 * time.Second), Received: at.Add(22 * time.Second)}
+		Start: at, End: at.Add(took), Produced: at.Add(took + time.Second), Received: at.Add(took + 2*time.Second)}
 	if candidate {
 		r.Environment = "cand"
 	}
@@ -177,6 +219,8 @@ func (f *fleet) run(i int, at time.Time, outage bool) {
 		what = "File[of the change]"
 	case outage:
 		what = "Yumrepo[internal]"
+	case lasts && fate.what != "":
+		what = fate.what
 	case fate.sick:
 		what = fmt.Sprintf("Mount[of node %d]", i)
 	}
@@ -187,21 +231,31 @@ func (f *fleet) run(i int, at time.Time, outage bool) {
 }
 
 // see brings the summaries up to a time, as the daemon would from the reports.
-func (f *fleet) see(now, stageStarted time.Time) {
+func (f *fleet) see(t, stageStarted time.Time) {
+	now, began, start := f.since(t), f.since(stageStarted), f.start.UnixMilli()-(past+interval).Milliseconds()
+	shown := func(i, k int) time.Duration { return f.splay[i] + time.Duration(k)*interval }
 	for i := range f.nodes {
 		n, s, fate := &f.nodes[i], &f.sums[i], &f.fate[i]
 		last := f.runsUntil(i, now) - 1
-		alive := func(k int) bool { return fate.dead.IsZero() || f.runAt(i, k).Before(fate.dead) }
-		for last >= 0 && !alive(last) {
-			last = int(fate.dead.Sub(f.runAt(i, 0))/interval) - 1
+		if !fate.dead.IsZero() {
+			if dead := f.since(fate.dead); last >= 0 && shown(i, last) >= dead {
+				last = int((dead-shown(i, 0))/interval) - 1
+			}
 		}
-		s.Seen = f.runAt(i, last).Add(21 * time.Second).UnixMilli()
-		reference := stageStarted
-		if n.Admitted() {
-			reference = n.AdmittedAt
+		before := int(fate.first)
+		if !n.Admitted() {
+			before = f.runsUntil(i, began)
 		}
-		since := last + 1 - f.runsUntil(i, reference)
-		s.Last = f.runAt(i, min(last, f.runsUntil(i, reference)-1)).Add(20 * time.Second).UnixMilli()
+		took := 21 * time.Second
+		if f.world.renamed && n.Admitted() && last == before {
+			took += 40 * time.Second
+			if now < shown(i, last)+40*time.Second { // its report has not come yet
+				last, took = last-1, 21*time.Second
+			}
+		}
+		s.Seen = start + (shown(i, last) + interval + took).Milliseconds()
+		s.Last = start + (shown(i, min(last, before-1)) + interval + 20*time.Second).Milliseconds()
+		since := last + 1 - before
 		s.Runs, s.Slower = 0, analyzer.Slower{}
 		if n.Admitted() && since > 0 && !(fate.hit && f.change.hidden) {
 			s.Runs = int32(since)
@@ -214,4 +268,16 @@ func (f *fleet) see(now, stageStarted time.Time) {
 			s.Slower = analyzer.Slower{Bins: int16(math.Round(x / .005)), Runs: uint8(min(since-1, 3))}
 		}
 	}
+}
+
+// runs are those of nodes with trouble that have been received, one node after the other. They are good until the next call.
+func (f *fleet) runs(now time.Time) []analyzer.Run {
+	f.all = f.all[:0]
+	for _, kept := range f.kept {
+		f.all = append(f.all, kept...)
+		if n := len(f.all); n > 0 && f.world.renamed && f.all[n-1].Received.After(now) {
+			f.all = f.all[:n-1]
+		}
+	}
+	return f.all
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/openinfrastructure/sluice/tools/internal/page"
 )
 
 // TestErrorOfECS is a small part of the bench: a test whose level were 2 % would
@@ -56,17 +58,17 @@ func TestBinomial(t *testing.T) {
 
 // TestDocumentSaysSo: what the page says of Kayenta is what the command prints.
 func TestDocumentSaysSo(t *testing.T) {
-	page, err := os.ReadFile("../../docs/statistics.md")
+	old, err := os.ReadFile("../../docs/statistics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
 	kayentaSection(&out)
-	next, err := replace(string(page), "kayenta", out.String())
+	next, err := page.Replace(string(old), "statsbench", "kayenta", out.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next != string(page) {
+	if next != string(old) {
 		t.Errorf("docs/statistics.md is not what make stats-doc writes:\n%s", out.String())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/mathext"
 
 	"github.com/openinfrastructure/sluice/analyzer/stats"
-	"github.com/openinfrastructure/sluice/tools/statsbench/internal/kayenta"
+	"github.com/openinfrastructure/sluice/tools/internal/kayenta"
 )
 
 // timing is a stage in which each node has one run time, as the logarithm of its

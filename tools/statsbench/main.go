@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/openinfrastructure/sluice/tools/internal/page"
 )
 
 func main() {
@@ -80,22 +82,5 @@ func (b bench) section(s section, file string) error {
 	}
 	var out strings.Builder
 	s.print(b, &out)
-	page, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	next, err := replace(string(page), s.name, out.String())
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return os.WriteFile(file, []byte(next), 0o644)
-}
-
-func replace(page, name, text string) (string, error) {
-	first, last := "<!-- statsbench "+name+" -->\n", "<!-- end "+name+" -->"
-	from, to := strings.Index(page, first), strings.Index(page, last)
-	if from < 0 || to < from {
-		return "", fmt.Errorf("expected the lines %q and %q", strings.TrimSpace(first), last)
-	}
-	return page[:from+len(first)] + "\n" + strings.TrimSpace(text) + "\n\n" + page[to:], nil
+	return page.Write(file, "statsbench", s.name, out.String())
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/openinfrastructure/sluice/analyzer/stats"
-	"github.com/openinfrastructure/sluice/tools/statsbench/internal/kayenta"
+	"github.com/openinfrastructure/sluice/tools/internal/kayenta"
 )
 
 // comparison is one metric under both rules.

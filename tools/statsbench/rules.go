@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/openinfrastructure/sluice/analyzer/stats"
-	"github.com/openinfrastructure/sluice/tools/statsbench/internal/kayenta"
+	"github.com/openinfrastructure/sluice/tools/internal/kayenta"
 )
 
 const alpha = .01

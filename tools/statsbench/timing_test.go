@@ -69,13 +69,3 @@ func TestPictures(t *testing.T) {
 		}
 	}
 }
-
-func TestReplace(t *testing.T) {
-	got, err := replace("a\n<!-- statsbench x -->\nold\n<!-- end x -->\nb", "x", "new\n")
-	if err != nil || got != "a\n<!-- statsbench x -->\n\nnew\n\n<!-- end x -->\nb" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := replace("nothing", "x", "new"); err == nil {
-		t.Error("a page without marks was taken")
-	}
-}
