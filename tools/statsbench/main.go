@@ -71,6 +71,7 @@ var sections = []section{
 	{"events", bench.events},
 	{"sizes", bench.sizes},
 	{"timings", bench.timings},
+	{"timelevel", bench.timeLevel},
 	{"kayenta", func(_ bench, w io.Writer) { kayentaSection(w) }},
 }
 

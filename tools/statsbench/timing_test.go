@@ -69,3 +69,20 @@ func TestPictures(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFastTestIsTheSame: the level of many stages is measured with a plainer sum of the same ranks.
+func TestTheFastTestIsTheSame(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for _, w := range append(timingWorlds(), smallTimings()...) {
+		s := newSeen(len(w.strata))
+		for look := 1; look <= looks; look++ {
+			w.growFast(r, s, look)
+			if fast, slow := s.fastZ(), s.z(); math.Abs(fast-slow) > 1e-7 {
+				t.Errorf("%s, look %d: %v and %v", w.name, look, fast, slow)
+			}
+		}
+	}
+	if k := smallTimings()[0].level(2_000, 9); k > 40 {
+		t.Errorf("%d of 2000 stages without effect were stopped", k)
+	}
+}
