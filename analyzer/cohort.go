@@ -44,31 +44,36 @@ func newCohorts(p Policy, e Evidence) *cohorts {
 			c.others = append(c.others, observed{rest[0], e.classify(rest[0])})
 			rest = rest[1:]
 		}
-		h := &scratch
-		if kept := n.Summary == nil || len(rest) > 0 && rest[0].Certname == n.Certname; kept {
-			h = &history{}
-			if n.Admitted() {
-				c.canaries = append(c.canaries, h)
-			} else {
-				c.controls = append(c.controls, h)
-			}
-		}
-		h.Node = *n
 		of := 0
 		for of < len(rest) && rest[of].Certname == n.Certname {
 			of++
 		}
-		c.take(h, rest[:of])
+		c.join(n, rest[:of], &scratch)
 		rest = rest[of:]
-		h.state = c.stateOf(h)
-		c.tally.add(h, e.StageIndex, p.Runs)
-		c.tally.answered(c, h)
-		c.frame.add(c, h)
 	}
 	for _, r := range rest {
 		c.others = append(c.others, observed{r, e.classify(r)})
 	}
 	return c
+}
+
+// join takes a node in with its runs. Nodes come by certname. scratch is used for one whose summary says it all.
+func (c *cohorts) join(n *Node, runs []Run, scratch *history) {
+	h := scratch
+	if kept := n.Summary == nil || len(runs) > 0; kept {
+		h = &history{}
+		if n.Admitted() {
+			c.canaries = append(c.canaries, h)
+		} else {
+			c.controls = append(c.controls, h)
+		}
+	}
+	h.Node = *n
+	c.take(h, runs)
+	h.state = c.stateOf(h)
+	c.tally.add(h, c.evidence.StageIndex, c.policy.Runs)
+	c.tally.answered(c, h)
+	c.frame.add(c, h)
 }
 
 // take gives a node its runs: those before its admission first, then the rest, each oldest first.

@@ -93,6 +93,28 @@ func (e Evidence) classify(r Run) Classification {
 
 // problems lists what makes the evidence unfit to be judged at all.
 func (e Evidence) problems() []string {
+	out := e.generalProblems()
+	add := func(bad bool, sentence string) {
+		if bad {
+			out = append(out, sentence)
+		}
+	}
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		twice, half := i > 0 && n.Certname == e.Nodes[i-1].Certname, n.Admitted() != (n.Stage >= 0)
+		if n.Certname != "" && !twice && !half && n.Stage <= e.StageIndex {
+			continue
+		}
+		add(n.Certname == "", "a node of the evidence has no certname")
+		add(twice, "the evidence lists node "+n.Certname+" twice")
+		add(half, "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
+		add(n.Stage > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
+	}
+	return out
+}
+
+// generalProblems are those that lie in no node.
+func (e *Evidence) generalProblems() []string {
 	var out []string
 	add := func(bad bool, sentence string) {
 		if bad {
@@ -107,17 +129,6 @@ func (e Evidence) problems() []string {
 	add(e.Bake < 0, "the evidence's bake time is negative")
 	add(e.Planned < 0, "the evidence's planned number of nodes is negative")
 	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
-	for i := range e.Nodes {
-		n := &e.Nodes[i]
-		twice, half := i > 0 && n.Certname == e.Nodes[i-1].Certname, n.Admitted() != (n.Stage >= 0)
-		if n.Certname != "" && !twice && !half && n.Stage <= e.StageIndex {
-			continue
-		}
-		add(n.Certname == "", "a node of the evidence has no certname")
-		add(twice, "the evidence lists node "+n.Certname+" twice")
-		add(half, "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
-		add(n.Stage > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
-	}
 	for i, s := range e.SLIs {
 		add(i > 0 && s.Name == e.SLIs[i-1].Name, "the evidence has sli "+s.Name+" twice")
 	}

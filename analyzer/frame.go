@@ -78,7 +78,7 @@ func (f *frame) add(c *cohorts, h *history) {
 		return
 	case h.state.leftOut || h.Outside:
 		if h.Admitted() {
-			f.started(h.AdmittedAt) // it was planned, and its share of the plan is due like any other
+			f.started(h.AdmittedAt, 1) // it was planned, and its share of the plan is due like any other
 		}
 		return // by what was when the stage began: a control that fell silent since had its event, and admission does not undo it
 	}
@@ -102,7 +102,7 @@ func (f *frame) add(c *cohorts, h *history) {
 	if h.Admitted() {
 		j := s.joined(h.AdmittedAt.UnixMilli())
 		arm, all = &j.n, &j.all
-		f.started(h.AdmittedAt)
+		f.started(h.AdmittedAt, 1)
 	}
 	*all++
 	for check := range arm {
@@ -125,12 +125,12 @@ func (s *stratum) joined(at int64) *joined {
 	return &s.canaries[i]
 }
 
-func (f *frame) started(at time.Time) {
+func (f *frame) started(at time.Time, nodes int) {
 	i, found := slices.BinarySearchFunc(f.starts, at, func(a admissions, at time.Time) int { return a.at.Compare(at) })
 	if !found {
 		f.starts = slices.Insert(f.starts, i, admissions{at: at})
 	}
-	f.starts[i].nodes++
+	f.starts[i].nodes += nodes
 }
 
 // atRisk are the canaries and controls that could have had the event at a time, those who had theirs included.
