@@ -263,7 +263,7 @@ func (l *leader) capSets(ctx context.Context, caps []gate.Cap, w *gate.World) er
 
 // unchosen leaves out the nodes that a cap keeps: they are no canaries, and no controls, because a person chose them.
 func (c *course) unchosen(state *gate.State, r *roster, member func(set, print string) bool) {
-	c.chosen = nil
+	c.chosen, c.seat = nil, nil
 	if len(state.Caps) == 0 {
 		return
 	}
@@ -272,9 +272,11 @@ func (c *course) unchosen(state *gate.State, r *roster, member func(set, print s
 		in := func(set string) bool { return member(set, segments.Fingerprint(c.nodes[i].Certname)) }
 		out[i] = gate.Capped(state.Caps, r.positions[k], in) != nil
 	}
-	c.chosen = c.nodes[:0:0]
+	c.chosen, c.seat = make([]analyzer.Node, 0, len(c.nodes)), make([]int32, len(c.nodes))
 	for i, gone := range out {
+		c.seat[i] = -1
 		if !gone {
+			c.seat[i] = int32(len(c.chosen))
 			c.chosen = append(c.chosen, c.nodes[i])
 		}
 	}

@@ -27,8 +27,10 @@ type course struct {
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
-	caps     string               // capsKey of the state's that are taken over
-	chosen   []analyzer.Node      // nodes without those that a cap keeps; nil where there is no cap
+	caps     string          // capsKey of the state's that are taken over
+	chosen   []analyzer.Node // nodes without those that a cap keeps; nil where there is no cap
+	seat     []int32         // beside nodes: place in chosen, -1 for others
+	judge    judging
 	cut      []bool               // a run after the reference has come: the habit stands
 	measured map[uint32]*measured // by number in the ledger, of nodes that were drawn for it
 }
@@ -57,6 +59,7 @@ func (c *course) before(l *ledger, id uint32, run *analyzer.Run) {
 	if ref := c.reference(i); !c.cut[i] && !run.Began().Before(ref) {
 		c.habit(l, id, i)
 		c.cut[i] = true
+		c.touch(i)
 	}
 }
 
@@ -98,6 +101,7 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 	}
 	c.odd(l, id, i)
 	c.slower(l, id, i)
+	c.touch(i)
 	if m := c.measured[id]; m != nil && (m.due.IsZero() || run.Produced.Before(m.due)) {
 		m.due = run.Produced
 	}
@@ -164,7 +168,10 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			c.cut[i] = false
 			c.habit(l, id, int32(i))
 		}
-		n.Stage = by
+		if n.Stage != by {
+			n.Stage = by
+			c.touch(int32(i))
+		}
 		if controls || fresh(i) {
 			set := state.Stages[stage].Set
 			n.Outside = by < 0 && set != "" && !member(set, segments.Fingerprint(n.Certname))
@@ -203,6 +210,7 @@ func (c *course) admit(l *ledger, i int, at, now time.Time) {
 	c.habit(l, id, int32(i))
 	c.slower(l, id, int32(i))
 	c.measure(int32(i))
+	c.touch(int32(i))
 }
 
 // rise follows thresholds that rose within a stage: it looks at the nodes that they passed, and at no other.

@@ -57,6 +57,7 @@ func (c *course) showMeasured() {
 func (c *course) measure(i int32) {
 	if m := c.measured[c.ids[i]]; m != nil {
 		m.sum = m.measures.Measured(c.reference(i), c.nodes[i].Admitted(), c.candidate, c.parameters)
+		c.touch(i)
 	}
 }
 

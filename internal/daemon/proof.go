@@ -80,6 +80,7 @@ func (l *ledger) prove(rollout string, found map[string]puppetdb.Class) (without
 		if given(class, c.given, n.AdmittedAt) {
 			n.Unproven = false
 			c.count(int32(i))
+			c.touch(int32(i))
 			proven[n.Certname] = true
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
@@ -77,7 +76,7 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 		}
 		policy := r.Spec.PolicyOf(i)
 		slis(c.samples[r.Spec.Name], policy, &e)
-		out.Verdict = analyzer.Look(policy, e)
+		out.Verdict = course.judge.look(policy, e, l.log)
 		out.Verdict.Evidence = unwritten
 		c.evidence[r.Spec.Name] = e
 	}
