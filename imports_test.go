@@ -52,6 +52,8 @@ var layers = []struct {
 	{"internal/ical", []string{"gate/schedule"}},
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
+	{"internal/words", nil},
+	{"internal/verb", []string{"gate", "gate/flags", "gate/schedule", "internal/store", "internal/tree", "internal/words", "segments", "segments/selector"}},
 	{"deploy/...", nil},
 	{"puppetdb/pdbserver", []string{"puppetdb"}},
 	{"puppetdb/puppetdbtest", []string{"puppetdb", "puppetdb/pdbserver"}},
@@ -64,7 +66,7 @@ var layers = []struct {
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
 	{"internal/cli/progress", nil},
-	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "puppetdb"}},
+	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/verb", "internal/words", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
 		"internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
 	// The demo knows the programs only from outside.

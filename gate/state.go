@@ -69,6 +69,9 @@ type State struct {
 	// Promoted is an order to leave the current stage that waits for its gates; Skips are stages to pass over, with who asked.
 	Promoted *Promotion        `json:"promoted,omitempty"`
 	Skips    map[string]string `json:"skips,omitempty"`
+	// Former are the track's defaults that parameters of this rollout took the place of when it was completed, nil for one that
+	// there was not: what a revert gives back.
+	Former map[string]any `json:"former,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.

@@ -297,6 +297,7 @@ func (s *stepper) complete() {
 		if s.r.Spec.Candidate != "" {
 			t.Baseline = s.r.Spec.Candidate
 		} else {
+			s.state.Former = formerOf(t.Parameters, s.r.Spec.Parameters)
 			t.Parameters = maps.Clone(t.Parameters)
 			if t.Parameters == nil {
 				t.Parameters = map[string]any{}
@@ -306,6 +307,15 @@ func (s *stepper) complete() {
 	}
 	s.phase(Completed, "")
 	s.event(EventCompleted, s.state.Current(), "sluice", s.what()+" is the baseline of track "+s.r.Spec.Track)
+}
+
+// formerOf gives each of the new parameters the value that it has by default now, nil where there is none.
+func formerOf(now, new map[string]any) map[string]any {
+	former := make(map[string]any, len(new))
+	for name := range new {
+		former[name] = now[name]
+	}
+	return former
 }
 
 func (s *stepper) what() string {

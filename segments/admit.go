@@ -15,7 +15,7 @@ type Members func(digest, fingerprint string) (bool, error)
 type Decision struct {
 	Track       string
 	Environment string         // "" = not on a track: upstream's answer stays as it is
-	Parameters  map[string]any // feature flags, nil where there are none
+	Parameters  map[string]any // feature flags, empty where there are none; none of them null
 	Rollouts    []Admission    // one per rollout of the track, in document order
 }
 
@@ -98,6 +98,8 @@ func Decide(d *Document, stops Stops, track, certname string, members Members) (
 			taken, out.Environment = true, r.Candidate
 		}
 	}
+	// A null takes a parameter away: the node is to be as if there had never been one.
+	maps.DeleteFunc(out.Parameters, func(_ string, v any) bool { return v == nil })
 	return out, nil
 }
 

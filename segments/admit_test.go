@@ -68,6 +68,20 @@ func TestDecidePrecedence(t *testing.T) {
 	}
 }
 
+// A null takes a parameter away from the nodes that are admitted, by default or by a rollout, and nobody is given a null.
+func TestDecideNull(t *testing.T) {
+	d := doc(Rollout{Parameters: map[string]any{"motd": nil, "level": 3.0}, Stages: []Stage{{Name: "s", Threshold: "8000000000000000"}}})
+	d.Tracks[0].Parameters = map[string]any{"motd": "x", "level": 5.0, "gone": nil}
+	for certname, want := range map[string]int{early: 1, "web5.example.com": 2} {
+		got, err := Decide(d, Stops{}, "production", certname, nil)
+		_, motd := got.Parameters["motd"]
+		_, gone := got.Parameters["gone"]
+		if err != nil || len(got.Parameters) != want || motd != (want == 2) || gone {
+			t.Errorf("%s is given %v, %v", certname, got.Parameters, err)
+		}
+	}
+}
+
 func TestDecideOffTrack(t *testing.T) {
 	d, err := Decide(doc(Rollout{Stages: []Stage{{Name: "all", Threshold: All}}}), Stops{}, "development", early, nil)
 	if err != nil || d.Environment != "" || d.Parameters != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/words"
 )
 
 // Exit codes are part of the interface; docs/cli.md lists them.
@@ -125,7 +126,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("unknown command %q%s", args[0], didYouMean(c.SuggestionsFor(args[0])))
+				return usage("unknown command %q%s", args[0], words.DidYouMean(c.SuggestionsFor(args[0])))
 			}
 			return c.Help()
 		},

@@ -3,13 +3,12 @@ package cli
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
-	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 )
 
 // The words for how a rollout is doing.
@@ -41,9 +40,9 @@ func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
 		}
 		return
 	}
-	if stops := stopsOf(snap); stops.BackedOut(v.Name) {
+	if stops := verb.Stops(snap); stops.BackedOut(v.Name) {
 		v.Status, v.Exit = backingOut, ExitBackout
-		v.Why = said(snap, "flags/"+v.Name+"/backout", "backed out") + "; the edges act on it, the leader has not recorded it yet"
+		v.Why = verb.Said(snap, "flags/"+v.Name+"/backout", "backed out") + "; the edges act on it, the leader has not recorded it yet"
 		return
 	}
 	v.unseenStops(snap)
@@ -117,9 +116,9 @@ func (v *rolloutView) firstClosed(which func(gate.Gate) bool) *gate.Gate {
 // unseenStops closes the gates of stops that are written and that the leader has not looked at since. The edges
 // obey them already.
 func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
-	stops := stopsOf(snap)
-	shut := func(name, key, verb string) {
-		g := gate.Gate{Name: name, Source: key, Reason: said(snap, key, verb) + "; it ends with an explicit false"}
+	stops := verb.Stops(snap)
+	shut := func(name, key, what string) {
+		g := gate.Gate{Name: name, Source: key, Reason: verb.Said(snap, key, what) + "; it ends with an explicit false"}
 		kept := slices.DeleteFunc(slices.Clone(v.Gates), func(o gate.Gate) bool { return o.Name == name && o.Open })
 		if !slices.ContainsFunc(kept, func(o gate.Gate) bool { return o.Name == name }) {
 			kept = append([]gate.Gate{g}, kept...)
@@ -132,18 +131,6 @@ func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
 	if stops.Frozen() {
 		shut("freeze", tree.FreezeKey, "everything is frozen")
 	}
-}
-
-// said quotes what a person wrote beside a flag: "by=WHO: WHY" as the verbs here write it, or anything.
-func said(snap *tree.Snapshot, key, verb string) string {
-	comment := flags.Read(snap.Flags).Comments[strings.TrimPrefix(key, "flags/")]
-	if who, ok := strings.CutPrefix(comment, "by="); ok {
-		return verb + " by " + who
-	}
-	if comment != "" {
-		return verb + " by " + key + " (" + comment + ")"
-	}
-	return verb + " by " + key
 }
 
 // next says before when nothing moves, as far as the gates know, and which of them say so.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/store/consul"
 	"github.com/openinfrastructure/sluice/internal/store/dir"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 )
 
 // connection says where the store is; empty fields are taken from Consul's environment variables.
@@ -124,28 +124,10 @@ func (p *program) completeRollouts(c *cobra.Command, args []string, prefix strin
 	}
 	defer done()
 	var out []string
-	for _, name := range rolloutNames(snap) {
+	for _, name := range verb.Rollouts(snap) {
 		if strings.HasPrefix(name, prefix) {
 			out = append(out, name)
 		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
-}
-
-// rolloutNames are the rollouts in the store, the newest first, those with a damaged spec last: people must be
-// able to stop these too.
-func rolloutNames(snap *tree.Snapshot) []string {
-	var names []string
-	for i := range snap.Rollouts {
-		names = append(names, snap.Rollouts[i].Spec.Name)
-	}
-	slices.Reverse(names)
-	var damaged []string
-	for key := range snap.Versions {
-		if name, _, ok := tree.RolloutOf(key); ok && snap.Rollout(name) == nil && !slices.Contains(damaged, name) {
-			damaged = append(damaged, name)
-		}
-	}
-	slices.Sort(damaged)
-	return append(names, damaged...)
 }

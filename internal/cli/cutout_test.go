@@ -11,6 +11,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -29,7 +30,7 @@ func TestCutOut(t *testing.T) {
 	s := newSite(t)
 	s.rollout("ntp", nil)
 	s.ok("backout", "ntp", "--where", fra1, "--reason", "switches")
-	id := cutOutID("ntp", fra1)
+	id := verb.CutOutID("ntp", fra1)
 	want := []gate.Veto{{ID: id, Rollout: "ntp", Selector: fra1, By: "anna@example.com (token 1234abcd)", Comment: "switches"}}
 	if diff := cmp.Diff(want, s.snapshot().Vetoes); diff != "" {
 		t.Error(diff)
@@ -163,7 +164,7 @@ func TestStopsWithoutAReadableStore(t *testing.T) {
 		t.Errorf("pause --all: exit %d: %s", code, errOut)
 	}
 	var v gate.Veto
-	if err := json.Unmarshal([]byte(s.get(tree.VetoKey(cutOutID("ntp", fra1)))), &v); err != nil || v.Selector != fra1 {
+	if err := json.Unmarshal([]byte(s.get(tree.VetoKey(verb.CutOutID("ntp", fra1)))), &v); err != nil || v.Selector != fra1 {
 		t.Errorf("%+v, %v", v, err)
 	}
 }

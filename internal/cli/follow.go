@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/openinfrastructure/sluice/internal/store"
@@ -43,7 +42,7 @@ func (f *follower) run(ctx context.Context, s store.Store) (int, error) {
 	if f.name != "" {
 		prefix += f.name + "/"
 	}
-	changes, wait := changes(ctx, s, prefix, "flags/", "requests/")
+	changes, wait := store.Changes(ctx, s, prefix, "flags/", "requests/")
 	defer wait()
 	defer cancel()
 	ticks, resized := f.ticks(ctx), f.screen.resizes(ctx)
@@ -236,32 +235,4 @@ func (f *follower) documents(views []rolloutView) error {
 		}
 	}
 	return nil
-}
-
-// changes reports that something below one of the prefixes may have changed, at most one report in waiting. wait
-// returns when its goroutines have ended, which they do after ctx.
-func changes(ctx context.Context, s store.Store, prefixes ...string) (<-chan struct{}, func()) {
-	changed := make(chan struct{}, 1)
-	var all sync.WaitGroup
-	for _, prefix := range prefixes {
-		all.Go(func() {
-			for index := uint64(0); ctx.Err() == nil; {
-				next, err := s.Watch(ctx, prefix, index)
-				if err != nil {
-					select {
-					case <-ctx.Done():
-					case <-time.After(retry):
-					}
-					next = 0 // look again at once: a change may have been missed
-				}
-				if index = next; err == nil {
-					select {
-					case changed <- struct{}{}:
-					default: // one is in waiting already
-					}
-				}
-			}
-		})
-	}
-	return changed, all.Wait
 }

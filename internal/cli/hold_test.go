@@ -12,6 +12,7 @@ import (
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 )
 
 const fra1 = `{enc.datacenter="fra1"}`
@@ -40,7 +41,7 @@ func TestHold(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.ok("hold", "list", "-o", "json")), &views); err != nil {
 		t.Fatal(err)
 	}
-	if len(views) != 1 || views[0].State != holdStands || len(views[0].Stops) != 1 || views[0].Stops[0] != "ntp" {
+	if len(views) != 1 || views[0].State != verb.HoldStands || len(views[0].Stops) != 1 || views[0].Stops[0] != "ntp" {
 		t.Errorf("listed as %+v", views)
 	}
 
@@ -50,7 +51,7 @@ func TestHold(t *testing.T) {
 	if diff := cmp.Diff([]gate.Hold{want}, s.holds()); diff != "" {
 		t.Error(diff)
 	}
-	if out := s.ok("hold", "list"); !strings.Contains(out, holdExpired) || !strings.Contains(out, "done early") || strings.Contains(out, "ntp") {
+	if out := s.ok("hold", "list"); !strings.Contains(out, verb.HoldExpired) || !strings.Contains(out, "done early") || strings.Contains(out, "ntp") {
 		t.Errorf("listed as\n%s", out)
 	}
 	s.fails(ExitConflict, "ended at", "hold", "expire", "fra1-network", "--reason", "again")
@@ -105,7 +106,7 @@ func TestHoldByHand(t *testing.T) {
 	for _, h := range holdsOf(&tree.Snapshot{Holds: s.holds()}, s.now) {
 		got[h.ID] = h.State
 	}
-	if diff := cmp.Diff(map[string]string{"torn": holdUnreadable, "wrong": holdUnreadable, "endless": holdStands}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"torn": verb.HoldUnreadable, "wrong": verb.HoldUnreadable, "endless": verb.HoldStands}, got); diff != "" {
 		t.Error(diff)
 	}
 	if out := s.ok("hold", "list"); !strings.Contains(out, "no end") || strings.Count(out, "holds everything") != 2 {
@@ -116,7 +117,7 @@ func TestHoldByHand(t *testing.T) {
 		s.ok("hold", "expire", id, "--reason", "by mistake")
 	}
 	for _, h := range s.holds() {
-		if stateOfHold(h, s.now) != holdExpired {
+		if verb.StateOf(h, s.now) != verb.HoldExpired {
 			t.Errorf("after expire: %+v", h)
 		}
 	}

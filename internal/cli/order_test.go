@@ -3,6 +3,8 @@ package cli
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/segments"
@@ -26,6 +28,16 @@ func TestOrders(t *testing.T) {
 	s.rollout("sshd", func(r *tree.Rollout) { r.State.Phase = gate.Completed })
 	s.publish(func(d *segments.Document) { d.Tracks[0].Baseline = "production_8f3c2d1a" })
 	s.put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_8f3c2d1a"})
+	s.put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_8f3c2d1a", Parameters: map[string]any{"level": 5, "motd": "x"}})
+	s.rollout("flag", func(r *tree.Rollout) {
+		r.State.Phase, r.Spec.Candidate, r.Spec.Parameters = gate.Completed, "", map[string]any{"level": 5, "motd": "x"}
+		r.State.Former = map[string]any{"level": 3, "motd": nil}
+	})
+	ask("revert", "flag", "--schedule", "flags", "--policy", "strict")
+	want := &tree.Start{Track: "production", Parameters: map[string]any{"level": 3.0, "motd": nil}, Schedule: "flags", Policy: "strict"}
+	if r := s.snapshot().Requests["revert-flag"]; r.Kind != tree.RequestStart || !cmp.Equal(r.Start, want) {
+		t.Errorf("%+v", r)
+	}
 	ask("revert", "sshd", "--schedule", "careful")
 	if r := s.snapshot().Requests["revert-sshd"]; r.Kind != tree.RequestStart || r.Start.Environment != "production_a" || r.Start.Track != "production" {
 		t.Errorf("%+v", r)
@@ -44,6 +56,10 @@ func TestOrderRefusals(t *testing.T) {
 	s.rollout("flag", func(r *tree.Rollout) {
 		r.State.Phase, r.Spec.Candidate, r.Spec.Parameters = gate.Completed, "", map[string]any{"a": 1}
 	})
+	s.rollout("over", func(r *tree.Rollout) {
+		r.State.Phase, r.Spec.Candidate, r.Spec.Parameters = gate.Completed, "", map[string]any{"b": 1}
+		r.State.Former = map[string]any{"b": nil}
+	})
 	before := s.all()
 	for _, c := range []struct {
 		exit int
@@ -60,7 +76,8 @@ func TestOrderRefusals(t *testing.T) {
 		{ExitConflict, "it is running; sluice backout ntp takes it back", []string{"revert", "ntp", "--schedule", "careful"}},
 		{ExitConflict, "nothing to undo", []string{"revert", "bad", "--schedule", "careful"}},
 		{ExitConflict, "not the baseline any more", []string{"revert", "old", "--schedule", "careful"}},
-		{ExitConflict, "not on record", []string{"revert", "flag", "--schedule", "careful"}},
+		{ExitConflict, "what parameter a had before is not on record", []string{"revert", "flag", "--schedule", "careful"}},
+		{ExitConflict, "parameter b of track production has been changed since", []string{"revert", "over", "--schedule", "careful"}},
 		{ExitError, "did you mean old?", []string{"revert", "odl", "--schedule", "careful"}},
 	} {
 		s.fails(c.exit, c.want, append(c.args, "--reason", "drill")...)

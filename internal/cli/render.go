@@ -5,10 +5,8 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // colour is an SGR parameter, "" for none.
@@ -88,75 +86,12 @@ func texts(columns ...string) []cell {
 	return row
 }
 
-// age writes a duration with its two largest units, the way people say it.
-func age(d time.Duration) string {
-	switch s := int64(d / time.Second); {
-	case s < 0:
-		return "0s"
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return pair(s/60, "m", s%60, "s", s < 600)
-	case s < 86400:
-		return pair(s/3600, "h", s%3600/60, "m", true)
-	default:
-		return pair(s/86400, "d", s%86400/3600, "h", s < 10*86400)
-	}
-}
-
-func pair(n int64, unit string, m int64, smaller string, both bool) string {
-	if m == 0 || !both {
-		return fmt.Sprintf("%d%s", n, unit)
-	}
-	return fmt.Sprintf("%d%s%d%s", n, unit, m, smaller)
-}
-
 // since is the age of an instant, "-" where there is none.
 func since(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
 	return age(now.Sub(t))
-}
-
-// number groups the digits of five and more: 25 002.
-func number(n int) string {
-	s := strconv.Itoa(n)
-	if n < 10_000 {
-		return s
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:]
-	}
-	return s
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return number(n) + " " + noun + "s"
-}
-
-// some joins the first few names.
-func some(names []string, total int) string {
-	const most = 5
-	shown := names[:min(len(names), most)]
-	text := strings.Join(shown, ", ")
-	if more := total - len(shown); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
-// safe takes control characters out of what others wrote: it must not move the cursor.
-func safe(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // shorten cuts a text for a table.
@@ -166,7 +101,5 @@ func shorten(s string, most int) string {
 	}
 	return s
 }
-
-func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

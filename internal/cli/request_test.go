@@ -12,6 +12,7 @@ import (
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 )
 
 // inBubble runs a test with a clock that stands still while anybody works, and a site on it.
@@ -79,7 +80,7 @@ func TestStartParameters(t *testing.T) {
 	r := s.request("sshd")
 	r.Refused = "schedules.flags: not there"
 	s.put(tree.RequestKey("sshd"), r)
-	s.put(tree.RequestKey(confirmRestoreID), tree.Request{Kind: tree.RequestConfirmRestore, By: "anna", At: t0.Add(-time.Hour)})
+	s.put(tree.RequestKey(verb.ConfirmRestoreID), tree.Request{Kind: tree.RequestConfirmRestore, By: "anna", At: t0.Add(-time.Hour)})
 	s.fails(ExitConflict, "not there", "status", "sshd")
 	golden(t, "list-requests.txt", s.transcript("list"))
 	// One that was refused gives way.
@@ -162,7 +163,7 @@ func TestUnveto(t *testing.T) {
 
 func TestConfirmRestore(t *testing.T) {
 	inBubble(t, func(s *site) {
-		s.leader(confirmRestoreID, func() { s.delete(tree.RequestKey(confirmRestoreID)) })
+		s.leader(verb.ConfirmRestoreID, func() { s.delete(tree.RequestKey(verb.ConfirmRestoreID)) })
 		if out := s.ok("confirm-restore", "--reason", "Tuesday's snapshot"); !strings.Contains(out, "takes the store for right") {
 			s.t.Errorf("says %q", out)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -96,21 +97,9 @@ func find(snap *tree.Snapshot, name string) (*tree.Rollout, error) {
 			return nil, fmt.Errorf("%s", d)
 		}
 	}
-	return nil, noRollout(snap, name)
+	return nil, said(verb.NoRollout(snap, "name", name))
 }
 
-func noRollout(snap *tree.Snapshot, name string) error {
-	names := rolloutNames(snap)
-	if len(names) == 0 {
-		return fmt.Errorf("no rollout %q: there is none at all", name)
-	}
-	if meant := near(name, names); len(meant) > 0 {
-		return fmt.Errorf("no rollout %q%s", name, didYouMean(meant))
-	}
-	return fmt.Errorf("no rollout %q; there are %s", name, some(names, len(names)))
-}
-
-// follow shows the rollout until it ends. What the store cannot say now is shown as such and asked again.
 func (p *program) follow(c *cobra.Command, name string, out format, timeout time.Duration) error {
 	s, done, err := p.connect()
 	if err != nil {

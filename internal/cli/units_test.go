@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,49 +9,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
-	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
-
-func TestAge(t *testing.T) {
-	for want, d := range map[string]time.Duration{
-		"0s": -time.Second, "59s": 59 * time.Second, "1m": time.Minute, "9m59s": 599 * time.Second, "10m": 601 * time.Second,
-		"59m": time.Hour - time.Second, "1h": time.Hour, "23h59m": 24*time.Hour - time.Second, "1d": 24 * time.Hour, "9d23h": 239 * time.Hour, "30d": 725 * time.Hour,
-	} {
-		if got := age(d); got != want {
-			t.Errorf("age(%s) = %s, want %s", d, got, want)
-		}
-	}
-}
-
-func TestNumber(t *testing.T) {
-	for want, n := range map[string]int{"0": 0, "9999": 9999, "10 000": 10_000, "402 113": 402_113, "1 000 000": 1_000_000} {
-		if got := number(n); got != want {
-			t.Errorf("number(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
-// TestDistance: a metric, and 1 for one change.
-func TestDistance(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		word := rapid.StringMatching(`[ab]{0,6}`)
-		a, b, c := word.Draw(t, "a"), word.Draw(t, "b"), word.Draw(t, "c")
-		if distance(a, b) != distance(b, a) || (distance(a, b) == 0) != (a == b) || distance(a, c) > distance(a, b)+distance(b, c) {
-			t.Fatalf("%q %q %q: %d %d %d", a, b, c, distance(a, b), distance(b, c), distance(a, c))
-		}
-		if d := distance(a, a+"b"); d != 1 {
-			t.Fatalf("%q with one more letter is %d away", a, d)
-		}
-	})
-}
 
 func TestCodeOf(t *testing.T) {
 	for want, err := range map[int]error{
@@ -161,39 +125,6 @@ func TestYAMLKeepsStrings(t *testing.T) {
 		}
 		if got["a"] != viaJSON["a"] {
 			t.Fatalf("%q is read as %q of %q", want, got["a"], data)
-		}
-	})
-}
-
-// FuzzToggle: whatever a person gives as a reason, the flag is read as what the verb says.
-func FuzzToggle(f *testing.F) {
-	f.Add("false", "anna")
-	f.Add("\nfalse\r\ttrue", "by=\x00")
-	f.Fuzz(func(t *testing.T, reason, who string) {
-		w := &writing{who: who, reason: oneLine(reason)}
-		for word, want := range map[string]flags.Toggle{"true": flags.Set, "false": flags.Released} {
-			value := w.toggle(word)
-			if got := flags.ReadToggle(string(value)); got != want || bytes.ContainsAny(value, "\n\r\x1b") {
-				t.Fatalf("%q is read as %v", value, got)
-			}
-		}
-	})
-}
-
-// FuzzDelay: what the verb lets through is never read as no delay or as one without end.
-func FuzzDelay(f *testing.F) {
-	for _, s := range []string{"2h", "1d", "0s", "false", "on", "2026-11-03T08:00:00Z", "-1h", "1w\n", " 2h"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, word string) {
-		value, _, err := delayOf("ntp", word, t0)
-		if err != nil {
-			return
-		}
-		w := &writing{who: "anna", reason: "x"}
-		d := flags.ReadDelay(string(w.toggle(value)))
-		if d.Endless || d.Raw == "" || d.For <= 0 && !d.Until.After(t0) {
-			t.Fatalf("%q is let through and read as %+v", word, d)
 		}
 	})
 }

@@ -136,17 +136,6 @@ func culpritOf(r *tree.Rollout) *culpritView {
 	return &culpritView{Kind: c.Kind, Resource: c.Resource, File: c.File, Line: c.Line, Message: c.Message, Nodes: c.Nodes, Count: c.Count, Strata: c.Strata}
 }
 
-// stopsOf are the stops in force as an edge sees them: what has latched, and flags that the leader may not have
-// seen yet.
-func stopsOf(snap *tree.Snapshot) flags.Latched {
-	return flags.Latch(snap.Stops.Latched, flags.Read(snap.Flags), snap.Document.Generation, func(name string) uint64 {
-		if r := snap.Document.Rollout(name); r != nil {
-			return r.Unvetoed
-		}
-		return 0
-	})
-}
-
 // trouble is the leader's, if it has any.
 func trouble(snap *tree.Snapshot) []string {
 	if t := snap.Trouble.String(); t != "" {

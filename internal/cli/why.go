@@ -12,6 +12,8 @@ import (
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
+	"github.com/openinfrastructure/sluice/internal/words"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -86,10 +88,10 @@ func whyOf(ctx context.Context, s store.Store, snap *tree.Snapshot, track, certn
 		return v, fmt.Errorf("the published document cannot be read: %s", some(snap.Damaged, len(snap.Damaged)))
 	}
 	if track != "" && doc.Track(track) == nil {
-		return v, fmt.Errorf("no track %q in the published document%s", track, didYouMean(trackNames(snap)))
+		return v, fmt.Errorf("no track %q in the published document%s", track, words.DidYouMean(trackNames(snap)))
 	}
 	stops := segments.Stops{BackedOut: map[string]bool{}}
-	for name := range stopsOf(snap).BackOut {
+	for name := range verb.Stops(snap).BackOut {
 		stops.BackedOut[name] = true
 	}
 	for _, p := range doc.Pins {

@@ -15,7 +15,7 @@ type Raw string
 // MarshalJSON gives the text back.
 func (v Raw) MarshalJSON() ([]byte, error) { return []byte(v), nil }
 
-// DecodeAdmissions reads AdmissionsFile. Parameters are Raw. Only what `accept` of this version writes is
+// DecodeAdmissions reads AdmissionsFile. Parameters are Raw, or nil for null. Only what `accept` of this version writes is
 // taken: anything else is an error.
 func DecodeAdmissions(data []byte) (Admissions, error) {
 	var a Admissions
@@ -214,7 +214,12 @@ func (r *reader) pin() (p segments.Pin) {
 
 func (r *reader) parameters() map[string]any {
 	out := map[string]any{}
-	r.object(func(name string) { out[name] = r.raw(0) })
+	r.object(func(name string) {
+		out[name] = nil
+		if v := r.raw(0); v != "null" {
+			out[name] = v
+		}
+	})
 	return out
 }
 

@@ -27,7 +27,7 @@ func newSite(t *testing.T) *site {
 		Format: segments.Format, Epoch: "e", Generation: 1, Sets: map[string]int{s.members.Digest: s.members.Count},
 		Tracks: []segments.Track{
 			{Name: "other", Baseline: "other"}, // publishes no set: nobody is on it by certname
-			{Name: "production", Baseline: "old", Members: s.members.Digest, Nodes: 3, Parameters: map[string]any{"z": 1, "a": "b"}},
+			{Name: "production", Baseline: "old", Members: s.members.Digest, Nodes: 3, Parameters: map[string]any{"z": 1, "a": "b", "gone": nil}},
 		},
 		Rollouts: []segments.Rollout{{Name: "ntp", Track: "production", Candidate: "new", Stages: []segments.Stage{{Name: "all", Threshold: segments.All}}}},
 	}}

@@ -1,12 +1,12 @@
-package cli
+package words
 
 import (
 	"slices"
 	"strings"
 )
 
-// near gives the names that somebody who typed name may have meant, best first, at most three.
-func near(name string, names []string) []string {
+// Near gives the names that somebody who typed name may have meant, best first, at most three.
+func Near(name string, names []string) []string {
 	type match struct {
 		name     string
 		distance int
@@ -50,7 +50,8 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-func didYouMean(names []string) string {
+// DidYouMean offers names, "" where there are none.
+func DidYouMean(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
