@@ -15,6 +15,8 @@ import (
 type Policy struct {
 	// Coverage is the share of live admitted nodes that must be exposed (0 < coverage <= 1).
 	Coverage float64 `yaml:"coverage" json:"coverage"`
+	// MaxDeparted is the share of a stage's nodes that may leave the inventory before it ends (0..1); one node always may.
+	MaxDeparted float64 `yaml:"max_departed" json:"max_departed"`
 	// Runs is how many candidate runs every exposed node must have (>= 1).
 	Runs    int           `yaml:"runs" json:"runs"`
 	Stop    StopPolicy    `yaml:"stop" json:"stop"`
@@ -85,11 +87,11 @@ const DefaultAlpha = .01
 // DefaultPolicy returns the policy of a site that configures nothing.
 func DefaultPolicy() Policy {
 	return Policy{
-		Coverage: .95,
-		Runs:     2,
-		Stop:     StopPolicy{Share: .05, Min: 1},
-		Alpha:    DefaultBudget,
-		Checks:   defaultChecks(),
+		Coverage: .95, MaxDeparted: .10,
+		Runs:   2,
+		Stop:   StopPolicy{Share: .05, Min: 1},
+		Alpha:  DefaultBudget,
+		Checks: defaultChecks(),
 		Silence: SilencePolicy{
 			Interval:    model.Duration(30 * time.Minute),
 			Splay:       model.Duration(5 * time.Minute),
@@ -118,6 +120,7 @@ func (p Policy) Validate() error {
 		}
 	}
 	check(p.Coverage > 0 && p.Coverage <= 1, "coverage", "more than 0 and at most 1", p.Coverage)
+	check(p.MaxDeparted >= 0 && p.MaxDeparted <= 1, "max_departed", "0 to 1", p.MaxDeparted)
 	check(p.Runs >= 1, "runs", "at least 1", p.Runs)
 	check(p.Stop.Share >= 0 && p.Stop.Share <= 1, "stop.share", "0 to 1", p.Stop.Share)
 	check(p.Stop.Min >= 1, "stop.min", "at least 1", p.Stop.Min)

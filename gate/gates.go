@@ -219,6 +219,9 @@ func (s *stepper) rampGate() Gate {
 	if s.r.Current.Err != "" {
 		return closed("ramp", "segments", "who is in the stage is not known: %s", s.r.Current.Err)
 	}
+	if why := s.departed(); why != "" {
+		return closed("ramp", "puppetdb", "%s", why)
+	}
 	if why := unresolved(&s.r.Verdict); why != "" {
 		return closed("ramp", "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why)
 	}
@@ -263,6 +266,9 @@ func (s *stepper) coverageGate() Gate {
 	}
 	if share := float64(c.Exposed) / float64(c.Live); share < want {
 		return closed("coverage", "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
+	}
+	if why := s.departed(); why != "" {
+		return closed("coverage", "puppetdb", "%s", why)
 	}
 	if why := s.tooFew(); why != "" {
 		return closed("coverage", "schedule", "%s", why)

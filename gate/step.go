@@ -174,7 +174,7 @@ func (s *stepper) admit(i int, p Population) {
 	stage := s.r.Spec.Schedule.Stages[i]
 	target := s.target(stage, p)
 	if p.fresh(target) == 0 {
-		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
+		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Admitted: below(p.Positions, target), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
 		// The threshold is on record all the same: whoever comes back from a cap later was reached by it, and a
 		// node that joins below it has the change.
 		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
@@ -213,7 +213,7 @@ func (s *stepper) raise(i int, p Population, t segments.Threshold) {
 	if p.fresh(t) == p.fresh(st.Target) {
 		t = st.Target // nobody is left between the two
 	}
-	st.Threshold = t
+	st.Threshold, st.Admitted = t, below(p.Positions, t)
 	if t == st.Target {
 		st.Full = s.w.Now
 	}

@@ -1,0 +1,62 @@
+package gate
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+// TestDepartedNodesHold: nodes that leave the inventory leave every count, so beyond a limit nothing goes on without them.
+func TestDepartedNodesHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		stage, gone int
+		inFlight    int
+		gate, want  string
+	}{
+		"one always may":                         {1, 1, 100, "", ""},
+		"a tenth may":                            {1, 2, 100, "", ""},
+		"more may not":                           {1, 3, 100, "coverage", "3 of the 20 nodes that it had when it last admitted some have left PuppetDB's inventory, at most 2 may"},
+		"those that have the change are counted": {2, 2, 4, "ramp", "nodes that it had when it last admitted some have left PuppetDB's inventory, at most"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 40)
+			s.w.Rollouts[0].Spec.Schedule.Stages[c.stage].Ramp.InFlight = schedule.Amount{Nodes: c.inFlight}
+			if c.stage == 2 {
+				s.w.Rollouts[0].Spec.Schedule.Stages[1].Segment = "canary" // adds nobody
+			}
+			for range 600 {
+				if st := s.state("ntp"); st.Current() == c.stage && len(s.admitted("ntp")) > c.gone {
+					break
+				}
+				s.run(time.Minute)
+			}
+			all, fra1 := s.nodes, s.fra1
+			lost := s.admitted("ntp")[1:][:c.gone]
+			left := func(n string) bool { return slices.Contains(lost, n) }
+			s.nodes, s.fra1 = slices.DeleteFunc(slices.Clone(all), left), slices.DeleteFunc(slices.Clone(fra1), left)
+			had := len(s.admitted("ntp"))
+			s.run(2 * time.Hour)
+			if c.gate == "" {
+				if st := s.state("ntp"); st.Current() == c.stage && st.Phase == Running {
+					t.Errorf("still in stage %d: %+v", c.stage, s.look().Gates["ntp"])
+				}
+				return
+			}
+			if st := s.state("ntp"); st.Current() != c.stage || len(s.admitted("ntp")) > had {
+				t.Fatalf("stage %d, %d admitted, %d before", st.Current(), len(s.admitted("ntp")), had)
+			}
+			gates := s.look().Gates["ntp"]
+			if i := slices.IndexFunc(gates, func(g Gate) bool { return g.Name == c.gate }); i < 0 || gates[i].Open || !strings.Contains(gates[i].Reason, c.want) {
+				t.Errorf("%+v", gates)
+			}
+			s.nodes, s.fra1 = all, fra1
+			s.run(24 * time.Hour)
+			if p := s.state("ntp").Phase; p != Completed {
+				t.Errorf("with all nodes back it is %s", p)
+			}
+		})
+	}
+}
