@@ -42,8 +42,8 @@ type Batch struct {
 	Incomplete error
 }
 
-// Feed delivers each report once, however late it becomes visible, up to
-// Horizon. It keeps no state outside memory: after a restart, begin early
+// Feed delivers each report, however late it becomes visible, up to Horizon, and
+// once, but for what Options.Exact says. It keeps no state outside memory: after a restart, begin early
 // enough again.
 //
 // It is not safe for concurrent use.
@@ -230,7 +230,27 @@ func (f *Feed) readSlice(ctx context.Context, sl slice) (fresh []Report, rows in
 	}
 	f.mark(sl)
 	rows = len(all)
+	f.reopen(all)
 	return slices.DeleteFunc(all, f.known), rows, nil
+}
+
+// reopen compares what was read of condensed slices with what is known of them. Where it is something else, all of the slice is
+// taken for new, as nobody can tell any more what is.
+func (f *Feed) reopen(all []Report) {
+	read := map[int]digest{}
+	for i := range all {
+		k := f.state.index(all[i].ProducerTimestamp) - f.state.first
+		if p := &f.seen[k]; p.condensed() {
+			d := read[k]
+			d.add(fingerprint(all[i].Hash))
+			read[k] = d
+		}
+	}
+	for k, d := range read {
+		if f.seen[k].past != d {
+			f.seen[k] = prints{}
+		}
+	}
 }
 
 // mark notes that the slices of a range were read now.
@@ -282,6 +302,9 @@ func (f *Feed) adapt(failed bool, largest int) {
 func (f *Feed) finish(b *Batch) {
 	f.through = f.state.through(f.now)
 	b.Through = f.through
+	for i, s := 0, &f.state; i < len(f.seen) && s.opts.Exact < s.opts.Horizon && f.now.Sub(s.at(s.first+i+1)) >= s.opts.Exact; i++ {
+		f.seen[i].condense()
+	}
 	for s := &f.state; s.final(); {
 		f.seen[0] = prints{} // the array behind the slice lives on
 		s.first, s.read, f.seen = s.first+1, s.read[1:], f.seen[1:]

@@ -367,3 +367,43 @@ func TestFeedCountsFail(t *testing.T) {
 		t.Fatalf("afterwards: %v, %v", b, err)
 	}
 }
+
+// TestFeedCondensed: with fingerprints that are condensed early nothing is lost, and only what shares a slice with a report that came
+// later than that comes again, with it.
+func TestFeedCondensed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := &archive{}
+		const exact = time.Hour
+		late := map[time.Time]bool{}
+		for n := range rapid.IntRange(1, 80).Draw(t, "reports") {
+			produced := noon.Add(time.Duration(rapid.IntRange(0, 3*3600_000).Draw(t, "produced")) * time.Millisecond)
+			lag := time.Duration(rapid.OneOf(rapid.IntRange(0, 900), rapid.IntRange(0, 5*3600)).Draw(t, "lag")) * time.Second
+			a.add(n, produced, produced.Add(lag))
+			late[produced.Truncate(10*time.Minute)] = late[produced.Truncate(10*time.Minute)] || lag > exact-30*time.Minute
+		}
+		f := newTestFeed(t, a, noon, Options{Width: 10 * time.Minute, Exact: exact})
+		if rapid.Bool().Draw(t, "counting") {
+			f.source, f.few = counting{a}, rapid.IntRange(0, 3).Draw(t, "few")
+		}
+		got := map[string]int{}
+		for a.now = noon; a.now.Before(noon.Add(14 * time.Hour)); a.now = a.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(t, "step")) * time.Minute) {
+			b, err := f.Poll(t.Context(), a.now)
+			if err = errors.Join(err, b.Incomplete); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range b.Reports {
+				got[r.Hash]++
+			}
+			for i := range f.seen {
+				if p := &f.seen[i]; f.now.Sub(f.state.at(f.state.first+i+1)) >= exact && len(p.settled)+len(p.fresh) > 0 {
+					t.Fatalf("a slice of %s has its fingerprints at %s", f.state.at(f.state.first+i), f.now)
+				}
+			}
+		}
+		for _, r := range a.all {
+			if n := got[r.Hash]; n == 0 || n > 1 && !late[r.ProducerTimestamp.Truncate(10*time.Minute)] {
+				t.Fatalf("the report of %s, visible at %s, came %d times", r.ProducerTimestamp, r.visible, n)
+			}
+		}
+	})
+}

@@ -15,6 +15,9 @@ type Options struct {
 	// and its fingerprints are forgotten. PuppetDB retries a failed command
 	// hourly, 5 times. Default 6 hours; at least Overlap.
 	Horizon time.Duration
+	// Exact is the age at which a slice's fingerprints are condensed to their number and their sum. A report that appears
+	// later still is delivered, and with it, once more, the others of its slice. Default Horizon: no report comes twice.
+	Exact time.Duration
 	// Sweep is the longest time between two readings of a slice younger than
 	// Horizon. Default 30 minutes. From a Counter a reading may be a count.
 	Sweep time.Duration
@@ -34,6 +37,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Overlap = orDefault(o.Overlap, 15*time.Minute)
 	o.Horizon = orDefault(o.Horizon, 6*time.Hour)
+	o.Exact = orDefault(o.Exact, o.Horizon)
 	o.Sweep = orDefault(o.Sweep, 30*time.Minute)
 	o.Width = orDefault(o.Width, time.Minute)
 	o.Span = orDefault(o.Span, 10*time.Minute)
@@ -43,10 +47,10 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) validate() error {
-	ordered := 0 < o.Overlap && o.Overlap <= o.Horizon && time.Millisecond <= o.Width && o.Width <= o.Span && o.Span <= o.CatchUp
+	ordered := 0 < o.Overlap && o.Overlap <= o.Exact && o.Exact <= o.Horizon && time.Millisecond <= o.Width && o.Width <= o.Span && o.Span <= o.CatchUp
 	// Slices begin on the millisecond, where Reports cuts its ranges.
 	if !ordered || o.Sweep <= 0 || o.Ahead <= 0 || o.Width%time.Millisecond != 0 {
-		return fmt.Errorf("report feed: options %+v: expected positive durations, overlap <= horizon, width <= span <= catch-up, width in whole milliseconds", o)
+		return fmt.Errorf("report feed: options %+v: expected positive durations, overlap <= exact <= horizon, width <= span <= catch-up, width in whole milliseconds", o)
 	}
 	return nil
 }

@@ -15,10 +15,38 @@ const printSize = 6
 type prints struct {
 	fresh   map[uint64]struct{}
 	settled []byte // printSize each, sorted
+	past    digest // instead of both, once they are condensed
+}
+
+// digest tells sets of fingerprints from each other, in any order.
+type digest struct {
+	count int
+	sum   uint64
+}
+
+func (d *digest) add(print uint64) {
+	d.count++
+	d.sum += print
+}
+
+func (p *prints) condensed() bool { return p.past.count > 0 }
+
+// condense forgets which fingerprints there are.
+func (p *prints) condense() {
+	for i := range len(p.settled) / printSize {
+		p.past.add(p.at(i))
+	}
+	for print := range p.fresh {
+		p.past.add(print)
+	}
+	p.settled, p.fresh = nil, nil
 }
 
 // known says whether a fingerprint is there, and notes it.
 func (p *prints) known(print uint64) bool {
+	if p.condensed() {
+		return true // else reopen had forgotten it
+	}
 	n := len(p.settled) / printSize
 	if i := sort.Search(n, func(i int) bool { return p.at(i) >= print }); i < n && p.at(i) == print {
 		return true
@@ -41,7 +69,7 @@ func (p *prints) at(i int) (print uint64) {
 }
 
 // len is how many reports are known.
-func (p *prints) len() int { return len(p.settled)/printSize + len(p.fresh) }
+func (p *prints) len() int { return p.past.count + len(p.settled)/printSize + len(p.fresh) }
 
 // settle is called when not much is to be expected any more.
 func (p *prints) settle() {

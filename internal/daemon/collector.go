@@ -263,7 +263,7 @@ func (c *collector) newFeed(ctx context.Context) error {
 	c.remember(oldest)
 	overlap := time.Duration(c.cfg.PuppetDB.Overlap)
 	// With slices as long as the time between two polls hardly a report is read twice.
-	o := puppetdb.Options{Overlap: overlap, Width: min(max(time.Duration(c.cfg.PuppetDB.PollInterval).Truncate(time.Millisecond), 15*time.Second), time.Minute)}
+	o := puppetdb.Options{Overlap: overlap, Exact: max(overlap, time.Hour), Horizon: max(overlap, 6*time.Hour), Width: min(max(time.Duration(c.cfg.PuppetDB.PollInterval).Truncate(time.Millisecond), 15*time.Second), time.Minute)}
 	if overlap < time.Minute {
 		o.Width = max(overlap/4, time.Second)
 	}

@@ -125,8 +125,8 @@ func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now 
 	for _, c := range l.courses {
 		c.before(l, id, &run)
 	}
-	if !l.recent[id].Add(&run, env) && !failed(run) {
-		return // delivered before a restart, or older than all that is remembered
+	if !l.recent[id].Add(&run, env) && (!failed(run) || l.has(id, run)) {
+		return // it came before, as the feed's late ones do, or is older than all that is remembered
 	}
 	l.seen[id] = max(l.seen[id], run.Alive(now))
 	for _, c := range l.courses {
@@ -146,6 +146,12 @@ func (l *ledger) take(r *puppetdb.Report, found map[string]puppetdb.Detail, now 
 		l.missing[run.Hash] = id
 	}
 	l.trouble[id] = slices.Insert(kept, at, run)
+}
+
+// has says whether a run is kept already.
+func (l *ledger) has(id uint32, run analyzer.Run) bool {
+	_, known := slices.BinarySearchFunc(l.trouble[id], run, compareProduced)
+	return known
 }
 
 func compareProduced(a, b analyzer.Run) int {

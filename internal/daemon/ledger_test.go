@@ -71,6 +71,28 @@ func TestLedgerTakesAnyOrder(t *testing.T) {
 	}
 }
 
+// TestLedgerCountsOnce: the feed may deliver what it delivered hours ago again, failed runs of the change too.
+func TestLedgerCountsOnce(t *testing.T) {
+	reports := reportsOf(20, 8)
+	for i := range reports {
+		if reports[i].Environment = "production_2"; i%7 == 0 {
+			reports[i].Status = "failed"
+		}
+	}
+	once, _, _, _ := withCourse(t, 20)
+	once.add(reports, nil)
+	again, _, _, _ := withCourse(t, 20)
+	for range 3 {
+		again.add(reports, nil)
+	}
+	if diff := cmp.Diff(once.courses["ntp"].sums, again.courses["ntp"].sums); diff != "" {
+		t.Errorf("(-once +three times):\n%s", diff)
+	}
+	if diff := cmp.Diff(once.trouble, again.trouble); diff != "" || len(once.trouble) == 0 {
+		t.Errorf("trouble of %d nodes (-once +three times):\n%s", len(once.trouble), diff)
+	}
+}
+
 // TestLedgerForgets: trouble that is over does not stay, and no detail is asked for it any more.
 func TestLedgerForgets(t *testing.T) {
 	l, _, _, _ := withCourse(t, 300)
