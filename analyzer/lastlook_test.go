@@ -34,6 +34,9 @@ func TestTheLastLookComes(t *testing.T) {
 		if len(v.Looks) != 1 || v.Result == Fail {
 			t.Fatalf("%s: early %s, looks %+v", name, v.Result, v.Looks)
 		}
+		if v.Looks[0].T > .6 {
+			t.Errorf("%s: with one value in ten, %.2f of the plan is said to be due", name, v.Looks[0].T)
+		}
 		value(false)
 		late := f.at(2 * time.Hour)
 		late.Looks = v.Looks

@@ -83,7 +83,7 @@ func (c *cohorts) magnitudeCheck(i int) (Check, *crossing, []MagnitudeLook) {
 	shift := math.Expm1(shiftOf(strata) * binWidth)
 	check.Effect, check.P = shift, now.P
 	check.Low, check.High = c.shiftLimits(strata)
-	t := c.info()(c.evidence.Now.UnixMilli())
+	t := c.valueInfo()(c.evidence.Now.UnixMilli())
 	own, err = c.look(own, MagnitudeLook{Check: name, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*magnitudeShares[i]))
 	if err != nil {
 		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data

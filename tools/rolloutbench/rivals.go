@@ -29,7 +29,7 @@ var ruleNames = [rules]string{"the judge, its check new_failures", "Fisher, once
 type found struct{ exposed, stage int }
 
 const (
-	step       = 30 * time.Second // between two looks for new failures
+	step       = 10 * time.Second // between two looks for new failures
 	firstDue   = interval + time.Minute
 	stageTakes = 70 * time.Minute // two runs of each node, and the bake
 )
