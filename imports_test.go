@@ -53,6 +53,7 @@ var layers = []struct {
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
 	{"internal/words", nil},
+	{"internal/api", []string{"internal/store", "internal/tree", "internal/verb", "internal/web"}},
 	{"internal/verb", []string{"gate", "gate/flags", "gate/schedule", "internal/store", "internal/tree", "internal/words", "segments", "segments/selector"}},
 	{"deploy/...", nil},
 	{"puppetdb/pdbserver", []string{"puppetdb"}},
@@ -68,7 +69,7 @@ var layers = []struct {
 	{"internal/cli/progress", nil},
 	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/verb", "internal/words", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
-		"internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
+		"internal/api", "internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},

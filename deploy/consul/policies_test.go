@@ -10,7 +10,7 @@ import (
 )
 
 func TestRules(t *testing.T) {
-	if diff := cmp.Diff([]string{"edge-HOST", "init", "leader", "operator", "template", "viewer"}, policies.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"api", "edge-HOST", "init", "leader", "operator", "template", "viewer"}, policies.Names()); diff != "" {
 		t.Fatalf("shipped policies (-want +got):\n%s", diff)
 	}
 	rules, err := policies.Rules("edge-puppet1.example.com")

@@ -57,6 +57,8 @@ type Consul struct {
 	Prefix string `yaml:"prefix"`
 	// TokenFile holds the ACL token of sluiced.
 	TokenFile string `yaml:"token_file,omitempty"`
+	// APITokenFile holds the token by which the API writes what people ask it for; "" is the one of sluiced.
+	APITokenFile string `yaml:"api_token_file,omitempty"`
 }
 
 // PuppetDB is where reports, facts and nodes come from.

@@ -51,7 +51,7 @@ func Parse(name string, data []byte) (*Config, error) {
 // file, as Prometheus does.
 func (c *Config) resolve(dir string) {
 	files := []*string{
-		&c.Store.Consul.TokenFile, &c.Store.Dir, &c.Edges.Local, &c.PuppetDB.CA, &c.PuppetDB.Cert, &c.PuppetDB.Key, &c.PuppetDB.TokenFile,
+		&c.Store.Consul.TokenFile, &c.Store.Consul.APITokenFile, &c.Store.Dir, &c.Edges.Local, &c.PuppetDB.CA, &c.PuppetDB.Cert, &c.PuppetDB.Key, &c.PuppetDB.TokenFile,
 		&c.Controller.StateDir,
 	}
 	if c.Grafana != nil {

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/openinfrastructure/sluice/internal/api"
 	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -24,6 +26,7 @@ type Options struct {
 	ConfigFile    string
 	ListenAddress []string // overrides the configuration's where given
 	WebConfigFile string
+	AdminAPI      bool // the API carries out verbs
 	Log           zerolog.Logger
 	Version       string
 }
@@ -35,6 +38,7 @@ type Daemon struct {
 	registry *prometheus.Registry
 	metrics  *metrics
 	store    store.Store
+	desk     store.Store // what the API writes to; nil is store
 	web      *web.Server
 	now      func() time.Time
 
@@ -66,6 +70,12 @@ func New(o Options) (*Daemon, error) {
 		d.close()
 		return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
 	}
+	if o.AdminAPI {
+		if d.desk, err = openDesk(cfg); err != nil {
+			d.close()
+			return nil, fmt.Errorf("%s: %w", o.ConfigFile, err)
+		}
+	}
 	listen := o.ListenAddress
 	if len(listen) == 0 {
 		listen = []string{cfg.Web.ListenAddress}
@@ -84,9 +94,25 @@ func (d *Daemon) close() {
 	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
 	defer done()
 	d.current().close(ctx)
-	if c, ok := d.store.(interface{ Close() }); ok {
-		c.Close()
+	for _, s := range []store.Store{d.store, d.desk} {
+		if c, ok := s.(interface{ Close() }); ok {
+			c.Close()
+		}
 	}
+}
+
+// api serves the store, and people's verbs where they are enabled.
+func (d *Daemon) api() http.Handler {
+	o := api.Options{Store: func() store.Store { return d.store }, Now: func() time.Time { return d.now() }, Log: d.log}
+	if d.options.AdminAPI {
+		o.Desk = func() store.Store {
+			if d.desk != nil {
+				return d.desk
+			}
+			return d.store
+		}
+	}
+	return api.New(o)
 }
 
 // Addr is the address that the daemon listens on.

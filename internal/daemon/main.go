@@ -39,6 +39,7 @@ SIGHUP and POST /-/reload read the configuration again; a bad one keeps the old 
 	f.StringVar(&o.ConfigFile, "config.file", "/etc/sluice/sluiced.yml", "configuration file")
 	f.StringSliceVar(&o.ListenAddress, "web.listen-address", nil, "address to listen on; may be given more than once (default: the configuration's)")
 	f.StringVar(&o.WebConfigFile, "web.config.file", "", "file that enables TLS or authentication (Prometheus exporter-toolkit)")
+	f.BoolVar(&o.AdminAPI, "web.enable-admin-api", false, "let the API carry out verbs (pause, backout, start, ...) for whom the guard of writes admits")
 	f.StringVar(&level, "log.level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log.format", "text", "text or json")
 	c.SetArgs(args)

@@ -21,9 +21,13 @@ import (
 )
 
 // daemonOn makes a whole daemon on the lab's store, with its own clock and listener.
-func (l *lab) daemonOn() *Daemon {
+func (l *lab) daemonOn(change ...func(*Options)) *Daemon {
 	l.Helper()
-	d, err := New(Options{ConfigFile: l.configFile("state"), Log: zerolog.Nop()})
+	o := Options{ConfigFile: l.configFile("state"), Log: zerolog.Nop()}
+	for _, c := range change {
+		c(&o)
+	}
+	d, err := New(o)
 	l.must(err)
 	if c, ok := d.store.(interface{ Close() }); ok {
 		c.Close()
@@ -114,7 +118,8 @@ func TestNewLeavesNothing(t *testing.T) {
 		"no configuration":  {ConfigFile: l.path("none.yml")},
 		"no such address":   {ConfigFile: l.configFile("state"), ListenAddress: []string{"192.0.2.1:1"}},
 		"bad web config":    {ConfigFile: l.configFile("state"), WebConfigFile: l.path("none.yml")},
-		"a token not there": {ConfigFile: l.tokenless()},
+		"a token not there": {ConfigFile: l.tokenless("token_file")},
+		"the API's token":   {ConfigFile: l.tokenless("api_token_file"), AdminAPI: true},
 	} {
 		o.Log = zerolog.Nop()
 		if d, err := New(o); err == nil || d != nil {
@@ -126,10 +131,10 @@ func TestNewLeavesNothing(t *testing.T) {
 	}
 }
 
-func (l *lab) tokenless() string {
-	data := strings.Replace(l.read(l.configFile("state")), "tracks:", "store: {consul: {token_file: none}}\ntracks:", 1)
-	l.write("tokenless.yml", data)
-	return l.path("tokenless.yml")
+func (l *lab) tokenless(key string) string {
+	data := strings.Replace(l.read(l.configFile("state")), "tracks:", "store: {consul: {"+key+": none}}\ntracks:", 1)
+	l.write(key+".yml", data)
+	return l.path(key + ".yml")
 }
 
 // TestReload: a configuration that is not in order keeps the old one in force, and a metric says so; one that is takes

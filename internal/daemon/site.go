@@ -30,16 +30,28 @@ func OpenStore(c *config.Config) (store.Store, error) {
 	if c.Store.Dir != "" {
 		return dir.Open(dir.Config{Path: c.Store.Dir, Exclusive: "sluiced " + hostname()})
 	}
+	return openConsul(c, "token_file", c.Store.Consul.TokenFile)
+}
+
+// openDesk connects with the token that the API writes with, nil where it has none of its own.
+func openDesk(c *config.Config) (store.Store, error) {
+	if c.Store.Dir != "" || c.Store.Consul.APITokenFile == "" {
+		return nil, nil
+	}
+	return openConsul(c, "api_token_file", c.Store.Consul.APITokenFile)
+}
+
+func openConsul(c *config.Config, key, tokenFile string) (store.Store, error) {
 	client := api.DefaultConfig()
 	if c.Store.Consul.Address != "" {
 		client.Address = c.Store.Consul.Address
 	}
-	if c.Store.Consul.TokenFile != "" {
-		token, err := config.ReadToken(c.Store.Consul.TokenFile)
+	if tokenFile != "" {
+		token, err := config.ReadToken(tokenFile)
 		if err != nil {
-			return nil, fmt.Errorf("store.consul.token_file: %w", err)
+			return nil, fmt.Errorf("store.consul.%s: %w", key, err)
 		}
-		client.Token = token
+		client.Token, client.TokenFile = token, ""
 	}
 	return consul.New(consul.Config{Client: client, Prefix: c.Store.Consul.Prefix})
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -57,16 +58,27 @@ func (g guard) handler() http.Handler {
 			return
 		}
 		if err := origin.Check(r); err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
+			forbid(w, r, err.Error())
 			return
 		}
 		id, err := g.identify(r)
 		if err != nil {
-			http.Error(w, "writes are refused: "+err.Error(), http.StatusForbidden)
+			forbid(w, r, "writes are refused: "+err.Error())
 			return
 		}
 		g.next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 	})
+}
+
+// forbid refuses in JSON where the API is asked.
+func forbid(w http.ResponseWriter, r *http.Request, text string) {
+	if !strings.HasPrefix(r.URL.Path, "/api/") {
+		http.Error(w, text, http.StatusForbidden)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": text})
 }
 
 var errNobody = errors.New("expected a client certificate, basic authentication (--web.config.file) or a request from loopback")

@@ -6,7 +6,7 @@
 // OPTIONS on any path, needs an Identity: a verified client certificate, basic
 // authentication, or a request from this host over loopback. The only write
 // of this package's own is reload; the API is mounted behind the same guard,
-// so that a write added to it later cannot be open by mistake.
+// so that a write of it cannot be open by mistake.
 package web
 
 import (

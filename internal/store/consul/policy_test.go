@@ -36,6 +36,10 @@ func TestPolicies(t *testing.T) {
 			policy: "operator", read: all, list: []string{"", "rollouts/"},
 			write: []string{"flags/", "holds/", "pins/", "vetoes/", "requests/"},
 		},
+		{ // as a person's, without flags/force
+			policy: "api", read: all, list: []string{"", "rollouts/"},
+			write: []string{"flags/ntp/", "flags/freeze", "holds/", "pins/", "vetoes/", "requests/"},
+		},
 		{
 			policy: "edge-" + host, list: []string{"enc/", "enc/sets/abc/", "flags/"},
 			read: []string{"enc/", "flags/", "edges/" + host}, write: []string{"edges/" + host},
