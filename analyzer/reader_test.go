@@ -31,7 +31,7 @@ func TestNoSampleForgetsNoLook(t *testing.T) {
 // summed has n nodes in order, without any run in the evidence.
 func (w *world) summed(prefix string, n, stage int, admitted time.Time, runs int32) {
 	for i := range n {
-		s := Summary{Habit: Habit{Reports: 8, Enforced: true, Usual: 30 * time.Minute, Longest: 20 * time.Second, Last: w.StageStarted.Add(-5 * time.Minute).UnixMilli()},
+		s := Summary{Habit: Habit{Reports: 8, Enforced: true, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Last: w.StageStarted.Add(-5 * time.Minute).UnixMilli()},
 			Seen: now.Add(-5 * time.Minute).UnixMilli(), Runs: runs}
 		if !admitted.IsZero() {
 			s.Last = admitted.Add(-5 * time.Minute).UnixMilli()

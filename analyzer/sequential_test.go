@@ -29,7 +29,7 @@ func newSim(seed uint64, n, canaries int, base, rise float64) *simFleet {
 		if picked[i] < canaries {
 			node.Stage, node.AdmittedAt = 0, start
 		}
-		sums[i].Habit = Habit{Reports: 8, Usual: 30 * time.Minute, Longest: 20 * time.Second, Enforced: true, Last: start.UnixMilli()}
+		sums[i].Habit = Habit{Reports: 8, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Enforced: true, Last: start.UnixMilli()}
 		splay := time.Duration(f.rng.Float64() * float64(30*time.Minute))
 		for k := range 4 {
 			rate := base

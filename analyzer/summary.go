@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -29,25 +30,36 @@ type Habit struct {
 	// Typical is the median length of the healthy ones, in quarters of a second; 0 = not known.
 	Typical uint16 `json:"typical,omitempty"`
 	// Enforced: one of them was no noop run.
-	Enforced bool          `json:"enforced"`
-	Usual    time.Duration `json:"usual"`
-	Longest  time.Duration `json:"longest"`
+	Enforced bool     `json:"enforced"`
+	Usual    Quarters `json:"usual"`
+	Longest  Quarters `json:"longest"`
 	// Last is when the last one ended, in milliseconds of Unix time.
 	Last int64 `json:"last"`
 }
+
+// Quarters is a length of time in quarters of a second.
+type Quarters uint32
+
+// QuartersOf rounds up.
+func QuartersOf(d time.Duration) Quarters {
+	return Quarters(min(max((d+quarter-1)/quarter, 0), math.MaxUint32))
+}
+
+// Duration is the same as a time.Duration.
+func (q Quarters) Duration() time.Duration { return time.Duration(q) * quarter }
 
 // habitOf sums up the runs of the past, oldest first.
 func habitOf(past []observed) Habit {
 	h := Habit{Reports: int32(len(past))}
 	gaps := make([]time.Duration, 0, len(past))
 	for i, o := range past {
-		h.Longest = max(h.Longest, o.length())
+		h.Longest = max(h.Longest, QuartersOf(o.length()))
 		h.Enforced = h.Enforced || !o.Noop
 		if i > 0 {
 			gaps = append(gaps, o.at().Sub(past[i-1].at()))
 		}
 	}
-	h.Usual = percentile90(gaps)
+	h.Usual = QuartersOf(percentile90(gaps))
 	if len(past) > 0 {
 		last := past[len(past)-1]
 		h.Last = last.at().Add(last.length()).UnixMilli()
@@ -66,7 +78,7 @@ func percentile90(gaps []time.Duration) time.Duration {
 // patience is how long after a report the next one is overdue: the node's usual gap (or the configured interval with too
 // few reports to know), the splay, and its longest run, since a report comes at the end of a run.
 func (p SilencePolicy) patience(h Habit) time.Duration {
-	return max(time.Duration(p.Floor), p.usual(h)+time.Duration(p.Splay)+h.Longest)
+	return max(time.Duration(p.Floor), p.usual(h)+time.Duration(p.Splay)+h.Longest.Duration())
 }
 
 // Patience is what a node with this habit is allowed: its usual gap, and how long until it is overdue.
@@ -77,7 +89,7 @@ func (p SilencePolicy) Patience(h Habit) (usual, patience time.Duration) {
 // usual is the time between two runs of a node.
 func (p SilencePolicy) usual(h Habit) time.Duration {
 	if int(h.Reports) >= max(p.MinReports, 2) {
-		return h.Usual
+		return h.Usual.Duration()
 	}
 	return time.Duration(p.Interval)
 }
@@ -209,7 +221,7 @@ func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted boo
 		before = m.at
 		h.Reports++
 		length := time.Duration(m.length) * quarter
-		h.Longest = max(h.Longest, length)
+		h.Longest = max(h.Longest, Quarters(m.length))
 		h.Enforced = h.Enforced || m.flags&isNoop == 0
 		if m.healthy() {
 			lengths.add(m.length)
@@ -217,7 +229,7 @@ func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted boo
 		h.Last = fromQuarters(m.at).Add(length).UnixMilli()
 	}
 	if h.Reports > 1 {
-		h.Usual = percentile90(gaps[:h.Reports-1])
+		h.Usual = QuartersOf(percentile90(gaps[:h.Reports-1]))
 	}
 	h.Typical = lengths.median()
 	return h

@@ -144,7 +144,7 @@ func TestHabitIsCloseEnough(t *testing.T) {
 		recent.Add(&w.Runs[i], 0)
 	}
 	h := recent.Habit(now, 7*24*time.Hour, false)
-	if h.Reports != 8 || h.Usual != 30*time.Minute || h.Longest != 20*time.Second || !h.Enforced || h.Last != now.Add(-15*time.Minute+21*time.Second).UnixMilli() {
+	if h.Reports != 8 || h.Usual.Duration() != 30*time.Minute || h.Longest.Duration() != 20*time.Second || !h.Enforced || h.Last != now.Add(-15*time.Minute+21*time.Second).UnixMilli() {
 		t.Errorf("%+v", h)
 	}
 	if h := recent.Habit(now.Add(-20*time.Minute), 40*time.Minute, false); h.Reports != 1 {
@@ -158,7 +158,7 @@ func millionNodes(n int) Evidence {
 	sums := make([]Summary, n)
 	e.Nodes = make([]Node, n)
 	for i := range e.Nodes {
-		sums[i] = Summary{Habit: Habit{Reports: 8, Usual: 30 * time.Minute, Longest: 20 * time.Second, Enforced: true, Last: now.Add(-time.Hour).UnixMilli()},
+		sums[i] = Summary{Habit: Habit{Reports: 8, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Enforced: true, Last: now.Add(-time.Hour).UnixMilli()},
 			Seen: now.Add(-time.Duration(i%1800) * time.Second).UnixMilli()}
 		e.Nodes[i] = Node{Certname: fmt.Sprintf("n%07d.example.test", i), Stage: -1, Summary: &sums[i]}
 		if i%20 == 0 {

@@ -26,7 +26,7 @@ func newFleetOf(t *rapid.T, n int) *fleetOf {
 		Bake: time.Hour, Planned: n / 2, Sources: Sources{Fresh: true}, Now: start, Nodes: make([]Node, n)}
 	for i := range f.Nodes {
 		s := &f.sums[i]
-		s.Habit = Habit{Reports: 8, Usual: 30 * time.Minute, Longest: 20 * time.Second, Enforced: rapid.IntRange(0, 30).Draw(t, "noop") > 0, Last: start.Add(-time.Minute).UnixMilli()}
+		s.Habit = Habit{Reports: 8, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Enforced: rapid.IntRange(0, 30).Draw(t, "noop") > 0, Last: start.Add(-time.Minute).UnixMilli()}
 		s.Seen = start.UnixMilli()
 		f.Nodes[i] = Node{Certname: fmt.Sprintf("n%04d", i), Stage: -1, Stratum: []string{"db", "web", ""}[i%3], Outside: i%7 == 0, Summary: s}
 		if i%5 == 0 {

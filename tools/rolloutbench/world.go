@@ -113,7 +113,7 @@ func newFleet(w world, e effect, n int, seed uint64) *fleet {
 		if fate.sick {
 			fate.rate = w.sickRate
 		}
-		f.sums[i].Habit = analyzer.Habit{Reports: 8, Usual: interval, Longest: 20 * time.Second, Enforced: true}
+		f.sums[i].Habit = analyzer.Habit{Reports: 8, Usual: analyzer.QuartersOf(interval), Longest: analyzer.QuartersOf(20 * time.Second), Enforced: true}
 	}
 	f.down = make([]time.Duration, n/20+1)
 	f.draw(f.start)
