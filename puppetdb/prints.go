@@ -32,14 +32,17 @@ func (d *digest) add(print uint64) {
 func (p *prints) condensed() bool { return p.past.count > 0 }
 
 // condense forgets which fingerprints there are.
-func (p *prints) condense() {
+func (p *prints) condense() { *p = prints{past: p.digest()} }
+
+func (p *prints) digest() digest {
+	d := p.past
 	for i := range len(p.settled) / printSize {
-		p.past.add(p.at(i))
+		d.add(p.at(i))
 	}
 	for print := range p.fresh {
-		p.past.add(print)
+		d.add(print)
 	}
-	p.settled, p.fresh = nil, nil
+	return d
 }
 
 // known says whether a fingerprint is there, and notes it.
