@@ -55,6 +55,7 @@ var layers = []struct {
 	{"internal/words", nil},
 	{"internal/api", []string{"internal/store", "internal/tree", "internal/verb", "internal/web"}},
 	{"internal/verb", []string{"gate", "gate/flags", "gate/schedule", "internal/store", "internal/tree", "internal/words", "segments", "segments/selector"}},
+	{"internal/why", []string{"gate", "gate/schedule", "internal/enc/edge", "internal/segment", "internal/tree", "internal/verb", "internal/words", "segments", "segments/compose", "segments/selector"}},
 	{"deploy/...", nil},
 	{"puppetdb/pdbserver", []string{"puppetdb"}},
 	{"puppetdb/puppetdbtest", []string{"puppetdb", "puppetdb/pdbserver"}},
@@ -67,9 +68,9 @@ var layers = []struct {
 	// What wires. The two command lines and the daemon do not know each other.
 	{"internal/cli/edgecli", []string{"internal/enc/edge", "internal/store/..."}},
 	{"internal/cli/progress", nil},
-	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/verb", "internal/words", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "puppetdb"}},
+	{"internal/cli", []string{"internal/cli/progress", "analyzer", "analyzer/stats", "gate/...", "segments/...", "internal/config", "internal/enc/...", "internal/store/...", "internal/tree", "internal/verb", "internal/words", "internal/plan", "internal/intake", "internal/replay", "internal/siteenc", "internal/why", "puppetdb"}},
 	{"internal/daemon", []string{"analyzer/...", "gate/...", "segments/...", "puppetdb", "internal/config", "internal/enc/...",
-		"internal/api", "internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web"}},
+		"internal/api", "internal/intake", "internal/notify", "internal/segment", "internal/siteenc", "internal/store/...", "internal/tree", "internal/web", "internal/why"}},
 	// The demo knows the programs only from outside.
 	{"internal/demo", nil},
 	{"tools/demo", []string{"internal/demo"}},

@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +159,38 @@ func TestWhy(t *testing.T) {
 	s.ok("backout", "ntp", "--reason", "x") // the leader has not published it: the answer changes all the same
 	text.WriteString(s.transcript("why", "web1", "--track", "production"))
 	golden(t, "why.txt", text.String())
+}
+
+// TestWhyNext: a node that has nothing yet, what people have said about it, and when it is next; with the attributes of an inventory, and
+// without.
+func TestWhyNext(t *testing.T) {
+	s := newSite(t)
+	s.rollout("ntp", func(r *tree.Rollout) {
+		r.Spec.Segments = map[string]gate.Segment{"fra1": {Selector: `{enc.datacenter="fra1"}`}}
+		r.Spec.Schedule.Stages[2].Windows = nil
+		r.State.Stages = r.State.Stages[:1]
+		shut(r, gate.Gate{Name: "approval", Source: "schedule", Reason: "stage quarter waits for: sluice approve ntp quarter"})
+	})
+	s.publish(func(d *segments.Document) {
+		d.Tracks[0].Nodes = 12_000
+		d.Rollouts = []segments.Rollout{{Name: "ntp", Track: "production", Candidate: "production_8f3c2d1a", Salt: "ntp",
+			Stages: []segments.Stage{{Name: "one", Threshold: "0000100000000000"}}}}
+	})
+	s.put(tree.HoldKey("upgrade"), gate.Hold{Selector: `{enc.datacenter="fra1"}`, Until: t0.Add(8 * time.Hour), By: "anna@example.com", Comment: "switch upgrade"})
+	s.put(tree.PinKey("web2"), gate.Pin{Certname: "web2", To: segments.ToBaseline, By: "ben@example.com", Comment: "is being debugged"})
+	inventory := filepath.Join(t.TempDir(), "inventory.json")
+	rows := `[{"certname":"web1","facts":{},"trusted":{},"enc":{"datacenter":"fra1"}},{"certname":"web2","facts":{},"trusted":{},"enc":{"datacenter":"iad1"}}]`
+	if err := os.WriteFile(inventory, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, args := range [][]string{{"why", "web1"}, {"why", "web1", "--inventory", inventory}, {"why", "web2", "--inventory", inventory}, {"why", "web2", "--inventory", inventory, "-o", "json"}} {
+		text.WriteString(strings.ReplaceAll(s.transcript(args...), inventory, "inventory.json") + "\n")
+	}
+	golden(t, "why-next.txt", text.String())
+	s.fails(ExitError, "node web9 is not in it", "why", "web9", "--inventory", inventory)
+	s.fails(ExitError, "no such file", "why", "web9", "--inventory", inventory+"x")
+	s.fails(ExitError, "no such file", "why", "web9", "--config.file", inventory+"x")
 }
 
 // TestWhyNeedsWhatItRests: an answer that rests on something unreadable is none.

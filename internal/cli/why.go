@@ -9,52 +9,34 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/intake"
+	"github.com/openinfrastructure/sluice/internal/siteenc"
 	"github.com/openinfrastructure/sluice/internal/store"
-	"github.com/openinfrastructure/sluice/internal/tree"
-	"github.com/openinfrastructure/sluice/internal/verb"
-	"github.com/openinfrastructure/sluice/internal/words"
-	"github.com/openinfrastructure/sluice/segments"
+	"github.com/openinfrastructure/sluice/internal/why"
+	"github.com/openinfrastructure/sluice/puppetdb"
+	"github.com/openinfrastructure/sluice/segments/compose"
 )
 
-// whyView is what why shows: the published answer for one node.
-type whyView struct {
-	Certname   string         `json:"certname"`
-	Generation uint64         `json:"generation"`
-	Tracks     []whyTrack     `json:"tracks"`
-	Pins       []segments.Pin `json:"pins,omitempty"`
-	Edges      []edge.Status  `json:"edges"`
-}
-
-// whyTrack is the answer on one track. Whether the node is on it, the site's ENC knows.
-type whyTrack struct {
-	Track       string         `json:"track"`
-	Assumed     string         `json:"assumed"` // on what ground
-	Environment string         `json:"environment"`
-	Parameters  map[string]any `json:"parameters,omitempty"`
-	Rollouts    []whyRollout   `json:"rollouts"`
-}
-
-// whyRollout says whether one rollout admits the node.
-type whyRollout struct {
-	Name     string             `json:"name"`
-	Admitted bool               `json:"admitted"`
-	Reason   segments.Reason    `json:"reason"`
-	Position string             `json:"position"`
-	Limit    segments.Threshold `json:"limit"`
-	Stage    string             `json:"stage,omitempty"`
-	Cap      string             `json:"cap,omitempty"`
-}
+// whySources is where why learns what selectors look at.
+type whySources struct{ config, inventory string }
 
 func (p *program) whyCommand() *cobra.Command {
 	var out format
 	var track string
+	var from whySources
 	c := &cobra.Command{
-		Use: "why CERTNAME", Short: "Say which environment a node gets, and why", Args: args(cobra.ExactArgs(1)),
-		Long: `why asks the published document, with the function that the puppetservers ask. Which track a node is on is
-the site's own ENC's to say, so the track is assumed here. On a puppetserver, "sluice-enc explain CERTNAME" knows
-it, and what that server's speed limit lets through.`,
+		Use: "why CERTNAME", Short: "Say what a node gets, why, and when it is next", Args: args(cobra.ExactArgs(1)),
+		Long: `why asks the published document, with the function that the puppetservers ask, and lists the segments and stages that the node
+is in, what people have said about it, and when each rollout comes to it. Which track a node is on is the site's own ENC's to say, so the
+track is assumed here. On a puppetserver, "sluice-enc explain CERTNAME" knows it, and what that server's speed limit lets through.
+
+The store knows nodes by name only. Give --config.file to ask PuppetDB and the ENC of the site about the node, or --inventory, where a
+stage to come has a segment that looks at facts or ENC data.`,
 		Example: `  sluice why web1.example.com
+  sluice why web1.example.com --config.file /etc/sluice/sluiced.yml
   sluice why web1.example.com --track production -o yaml`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
@@ -65,96 +47,106 @@ it, and what that server's speed limit lets through.`,
 				return err
 			}
 			defer done()
-			v, err := whyOf(c.Context(), s, snap, track, args[0])
+			ask := why.Ask{Certname: args[0], Track: track, Now: p.now(), Member: fetched(c.Context(), s)}
+			closed, err := from.read(c.Context(), c.InOrStdin(), &ask)
 			if err != nil {
 				return err
 			}
-			now := p.now()
-			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderWhy(w, p.painter(c), v, now) })
+			defer closed()
+			v, err := why.Of(snap, ask)
+			if err != nil {
+				return err
+			}
+			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderWhy(w, p.painter(c), v, ask.Now) })
 		},
 	}
 	out.flag(c)
-	c.Flags().StringVar(&track, "track", "", "the track the node is on (default: every track)")
+	f := c.Flags()
+	f.StringVar(&track, "track", "", "the track the node is on (default: every track)")
+	f.StringVar(&from.config, "config.file", "", "configuration of sluiced: its segments, and PuppetDB and ENC to ask about the node")
+	f.StringVar(&from.inventory, "inventory", "", "file with the node in it, as PuppetDB's inventory returns it; - is standard input")
 	return c
 }
 
-func whyOf(ctx context.Context, s store.Store, snap *tree.Snapshot, track, certname string) (whyView, error) {
-	doc := &snap.Document
-	v := whyView{Certname: certname, Generation: doc.Generation, Edges: snap.Edges, Tracks: []whyTrack{}}
-	if v.Edges == nil {
-		v.Edges = []edge.Status{}
-	}
-	if doc.Generation == 0 {
-		return v, fmt.Errorf("the published document cannot be read: %s", some(snap.Damaged, len(snap.Damaged)))
-	}
-	if track != "" && doc.Track(track) == nil {
-		return v, fmt.Errorf("no track %q in the published document%s", track, words.DidYouMean(trackNames(snap)))
-	}
-	stops := segments.Stops{BackedOut: map[string]bool{}}
-	for name := range verb.Stops(snap).BackOut {
-		stops.BackedOut[name] = true
-	}
-	for _, p := range doc.Pins {
-		if p.Certname == certname {
-			v.Pins = append(v.Pins, p)
+// read puts what is known of the node into the question. What it opened may be asked until it is closed.
+func (o whySources) read(ctx context.Context, stdin io.Reader, ask *why.Ask) (closed func(), err error) {
+	closed = func() {}
+	var conf *config.Config
+	if o.config != "" {
+		if conf, err = config.Load(o.config); err != nil {
+			return nil, err
 		}
+		ask.Segments = conf.AllSegments()
 	}
-	members := fetched(ctx, s, doc)
-	for _, t := range doc.Tracks {
-		if track != "" && t.Name != track {
-			continue
-		}
-		answer, err := whyOn(doc, stops, t, certname, members)
-		if err != nil {
-			return v, err
-		}
-		if track != "" {
-			answer.Assumed = "as asked"
-		}
-		v.Tracks = append(v.Tracks, answer)
+	switch {
+	case o.inventory != "":
+		return closed, o.readFile(stdin, ask)
+	case conf == nil:
+		return closed, nil
 	}
-	return v, nil
+	pdb, err := intake.Client(conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := askLive(ctx, conf, pdb, ask); err != nil {
+		pdb.Close()
+		return nil, err
+	}
+	return pdb.Close, nil
 }
 
-func whyOn(doc *segments.Document, stops segments.Stops, t segments.Track, certname string, members segments.Members) (whyTrack, error) {
-	d, err := segments.Decide(doc, stops, t.Name, certname, members)
-	if err != nil {
-		return whyTrack{}, err
-	}
-	out := whyTrack{Track: t.Name, Environment: d.Environment, Parameters: d.Parameters, Rollouts: []whyRollout{},
-		Assumed: fmt.Sprintf("only if the site's ENC says environment %s", t.Name)}
-	if t.Members != "" {
-		listed, err := members(t.Members, segments.Fingerprint(certname))
-		if err != nil {
-			return out, err
+func (o whySources) readFile(stdin io.Reader, ask *why.Ask) error {
+	err := readInventory(stdin, o.inventory, func(certname, _ string, facts, trusted, enc map[string]any) error {
+		if certname == ask.Certname {
+			ask.Attributes = why.Inventory(certname, facts, trusted, enc)
 		}
-		if listed {
-			out.Assumed = "listed among the track's nodes; counts where the site's ENC names no environment"
+		return nil
+	})
+	if err == nil && ask.Attributes == nil {
+		err = fmt.Errorf("%s: node %s is not in it", o.inventory, ask.Certname)
+	}
+	return err
+}
+
+// askLive asks PuppetDB and the site's ENC about the one node.
+func askLive(ctx context.Context, conf *config.Config, pdb *puppetdb.Client, ask *why.Ask) (err error) {
+	var found *puppetdb.Node
+	if err := pdb.Inventory(ctx, []any{"=", "certname", ask.Certname}, func(n puppetdb.Node) error { found = &n; return nil }); err != nil {
+		return err
+	}
+	if found == nil {
+		return fmt.Errorf("node %s is not in PuppetDB's inventory: it has never run, or it is deactivated or expired", ask.Certname)
+	}
+	var enc map[string]any
+	if conf.ENC != nil {
+		if enc, err = siteenc.Ask(ctx, *conf.ENC, ask.Certname); err != nil {
+			return fmt.Errorf("what enc.* means is not known: %w", err)
 		}
 	}
-	for _, a := range d.Rollouts {
-		out.Rollouts = append(out.Rollouts, whyRollout{Name: a.Rollout, Admitted: a.Admitted, Reason: a.Reason,
-			Position: a.Position, Limit: a.Limit, Stage: a.Stage, Cap: a.Cap})
+	ask.Attributes = why.Inventory(found.Certname, found.Facts, found.Trusted, enc)
+	ask.Attributes.Query = func(pql string) (compose.Members, error) {
+		members := compose.Members{}
+		return members, pdb.PQL(ctx, pql, func(certname string) error { members[certname] = true; return nil })
 	}
-	return out, nil
+	return nil
 }
 
 // fetched looks nodes up in sets in the store, and reads no more of them than it takes.
-func fetched(ctx context.Context, s store.Store, doc *segments.Document) segments.Members {
-	return func(digest, print string) (bool, error) {
-		count, named := doc.Sets[digest]
-		if !named {
+func fetched(ctx context.Context, s store.Store) func(digest string, count int, print string) (bool, error) {
+	return func(digest string, count int, print string) (bool, error) {
+		if count == 0 {
 			return false, errors.New("set " + digest + " is not in the published document")
 		}
 		return edge.FetchMember(ctx, s, digest, count, print)
 	}
 }
 
-func renderWhy(w io.Writer, p painter, v whyView, now time.Time) {
+func renderWhy(w io.Writer, p painter, v why.View, now time.Time) {
 	fmt.Fprintf(w, "%s, by the published document (generation %d)\n", safe(v.Certname), v.Generation)
 	for _, pin := range v.Pins {
 		fmt.Fprintf(w, "  pinned to %s%s\n", pin.To, map[bool]string{true: " for " + pin.Rollout}[pin.Rollout != ""])
 	}
+	renderWhySegments(w, p, "segments of the configuration", v.Segments)
 	for _, t := range v.Tracks {
 		fmt.Fprintf(w, "\ntrack %s (assumed: %s)\n  environment %s\n", t.Track, t.Assumed, t.Environment)
 		for _, name := range sortedKeys(t.Parameters) {
@@ -164,12 +156,7 @@ func renderWhy(w io.Writer, p painter, v whyView, now time.Time) {
 			fmt.Fprintln(w, "  no rollout is published on it")
 		}
 		for _, r := range t.Rollouts {
-			verdict, c := "not admitted", yellow
-			if r.Admitted {
-				verdict, c = "admitted", green
-			}
-			fmt.Fprintf(w, "  %s: %s: %s\n", r.Name, p.paint(c, verdict), r.Reason)
-			fmt.Fprintf(w, "    position %s (%s), limit %s (%s)%s%s\n", r.Position, percent(segments.Threshold(r.Position)), r.Limit, percent(r.Limit), labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap))
+			renderWhyRollout(w, p, r)
 		}
 	}
 	fmt.Fprintln(w, "\nedges, as they last reported")
@@ -188,13 +175,29 @@ func labelled(label, value string) string {
 	return label + value
 }
 
-func trackNames(snap *tree.Snapshot) []string {
-	var names []string
-	for _, t := range snap.Tracks {
-		names = append(names, t.Name)
+// holdsText marks an answer.
+func holdsText(a why.Answer) (string, colour) {
+	switch a {
+	case why.Yes:
+		return "✔ yes", green
+	case why.No:
+		return "• no", faint
 	}
-	return names
+	return "? not known", yellow
 }
 
-// percent is where a position or a threshold lies.
-func percent(t segments.Threshold) string { return fmt.Sprintf("%.4g %%", 100*t.Share()) }
+func renderWhySegments(w io.Writer, p painter, title string, all []why.Segment) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "    %s\n", title)
+	var rows [][]cell
+	for _, s := range all {
+		text, c := holdsText(s.Holds)
+		rows = append(rows, []cell{{text: "      " + s.Name}, {text, c}, {text: safe(s.Why)}})
+	}
+	table(w, p, rows)
+}
+
+// closedGate is a gate in a line: why it is closed.
+func closedGate(g gate.Gate) string { return g.Name + ": " + g.Reason }

@@ -106,11 +106,16 @@ func (c *Config) WindowsOf(s schedule.Schedule) map[string]schedule.Window {
 	return out
 }
 
-// Definitions gives all segments for compose.Compile.
-func (c *Config) Definitions() map[string]compose.Definition {
+// AllSegments gives all segments as a rollout would freeze them.
+func (c *Config) AllSegments() map[string]gate.Segment {
 	all := make(map[string]gate.Segment, len(c.Segments))
 	for name, s := range c.Segments {
 		all[name] = s.frozen()
 	}
-	return segment.Definitions(all)
+	return all
+}
+
+// Definitions gives all segments for compose.Compile.
+func (c *Config) Definitions() map[string]compose.Definition {
+	return segment.Definitions(c.AllSegments())
 }

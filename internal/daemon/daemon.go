@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,8 @@ type Daemon struct {
 
 	// last is the last document that this process saw in force; it is of the one goroutine that leads.
 	last segments.Document
+
+	collecting atomic.Pointer[collector] // the leader's, nil where this process does not lead
 
 	published chan struct{} // has a value when a document was written
 
@@ -112,7 +115,10 @@ func (d *Daemon) api() http.Handler {
 			return d.store
 		}
 	}
-	return api.New(o)
+	mux := http.NewServeMux()
+	mux.Handle("/", api.New(o))
+	mux.HandleFunc("GET /api/v1/why/{certname}", d.why) // what the store does not know of a node, the leader does
+	return mux
 }
 
 // Addr is the address that the daemon listens on.
@@ -236,6 +242,8 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	wake := make(chan struct{}, 1)
 	poke := func() { hint(wake) }
 	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke, d.oldestRollout)
+	d.collecting.Store(c)
+	defer d.collecting.Store(nil)
 	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)
 	l.lastDocument, l.published = d.last, func() { hint(d.published) }
 	defer func() { d.last = l.lastDocument }()

@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/why"
+	"github.com/openinfrastructure/sluice/segments/selector"
+)
+
+// why answers for one node as `sluice why` does. The leader has the inventory, and so knows what selectors look at; another
+// sluiced knows nodes by name.
+func (d *Daemon) why(w http.ResponseWriter, r *http.Request) {
+	snap, err := tree.Read(r.Context(), d.store)
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+		return
+	}
+	track, certname := r.URL.Query().Get("track"), r.PathValue("certname")
+	if track != "" && snap.Document.Generation > 0 && snap.Document.Track(track) == nil {
+		answer(w, http.StatusNotFound, map[string]string{"error": "no track " + track})
+		return
+	}
+	v, err := why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(certname), Segments: d.current().cfg.AllSegments(),
+		Member: func(digest string, count int, print string) (bool, error) {
+			return edge.FetchMember(r.Context(), d.store, digest, count, print)
+		}})
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, v)
+}
+
+// attributes are what the leader's inventory knows of a node, nil for nothing.
+func (d *Daemon) attributes(certname string) *why.Attributes {
+	c := d.collecting.Load()
+	if c == nil {
+		return nil
+	}
+	inv := c.nodes()
+	if inv == nil {
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(inv.nodes, certname, func(n *node, name string) int { return strings.Compare(n.certname, name) })
+	if !found {
+		return nil
+	}
+	n := inv.nodes[i]
+	return &why.Attributes{Value: n.attribute, Known: func(name string) bool {
+		switch {
+		case name == selector.Certname:
+			return true
+		case fromPuppetDB(name):
+			return len(inv.lacks([]string{name})) == 0
+		}
+		return n.encKnown
+	}}
+}
+
+func answer(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
+}

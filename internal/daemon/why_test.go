@@ -1,0 +1,87 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/why"
+	"github.com/openinfrastructure/sluice/segments"
+)
+
+// askWhy asks the API of a sluiced that leads, or does not.
+func (l *lab) askWhy(leads bool, path string) (code int, v why.View) {
+	l.Helper()
+	d := &Daemon{store: l.kv, now: func() time.Time { return l.now }, site: l.l.site}
+	if leads {
+		d.collecting.Store(l.l.collector)
+	}
+	w := httptest.NewRecorder()
+	d.api().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	if w.Code == http.StatusOK {
+		l.must(json.Unmarshal(w.Body.Bytes(), &v))
+	}
+	return w.Code, v
+}
+
+// TestWhyForetells: the stage that the API names for a node is the one that admits it in the end, and not before the time it names.
+func TestWhyForetells(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	told := map[string]*why.Next{}
+	for _, name := range l.nodes {
+		code, v := l.askWhy(true, "/api/v1/why/"+name)
+		if code != http.StatusOK || len(v.Tracks) != 1 || len(v.Tracks[0].Rollouts) != 1 || len(v.Segments) != 2 {
+			t.Fatalf("%s: %d %+v", name, code, v)
+		}
+		for _, s := range v.Segments {
+			if s.Holds == why.Unknown {
+				t.Errorf("%s: whether segment %s holds it is not known: %s", name, s.Name, s.Why)
+			}
+		}
+		if n := v.Tracks[0].Rollouts[0].Next; n != nil {
+			told[name] = n
+		}
+	}
+	if len(told) != len(l.nodes)-1 {
+		t.Fatalf("%d of %d nodes have something to wait for", len(told), len(l.nodes))
+	}
+	if _, v := l.askWhy(false, "/api/v1/why/n01"); v.Tracks[0].Rollouts[0].Next == nil || len(v.Tracks[0].Rollouts[0].Next.Possible) == 0 {
+		t.Errorf("one that does not lead cannot know what n01 says of itself: %+v", v.Tracks[0].Rollouts[0].Next)
+	}
+	if code, _ := l.askWhy(true, "/api/v1/why/n01?track=prod"); code != http.StatusNotFound {
+		t.Errorf("a track that there is not: %d", code)
+	}
+	l.until("ntp", gate.Completed)
+	state, spec := l.state("ntp"), l.snapshot().Rollout("ntp").Spec
+	stages := map[string]int{}
+	for name, n := range told {
+		at, stage := state.AdmittedAt(segments.Position(spec.Salt, name), func(set string) bool {
+			held, err := edge.FetchMember(t.Context(), l.kv, set, countOf(&state, set), segments.Fingerprint(name))
+			l.must(err)
+			return held
+		})
+		if stage < 0 || spec.Schedule.Stages[stage].Name != n.Stage || at.Before(n.NotBefore) || len(n.Possible) > 0 {
+			t.Errorf("%s was admitted by stage %d at %s, and foretold was %+v", name, stage, at, *n)
+		}
+		stages[n.Stage]++
+	}
+	if len(stages) != 2 {
+		t.Errorf("all of them in one stage: %v", stages)
+	}
+}
+
+// countOf is how many members a stage's set has.
+func countOf(state *gate.State, set string) int {
+	for _, s := range state.Stages {
+		if s.Set == set {
+			return s.Count
+		}
+	}
+	return 0
+}
