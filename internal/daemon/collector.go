@@ -41,6 +41,9 @@ type collector struct {
 	enlisted chan struct{}
 	once     sync.Once
 
+	resumed *savedHeader // of a file that was taken up, until the feed begins
+	savedAt time.Time    // of the file, or of the first poll
+
 	mu        sync.Mutex
 	feed      *puppetdb.Feed
 	inventory *inventory
@@ -109,6 +112,7 @@ func (c *collector) run(ctx context.Context) {
 				case <-ctx.Done():
 					return
 				}
+				defer c.saveIfDue(true)
 			}
 			for {
 				err := loop.do(ctx)
@@ -223,6 +227,7 @@ func (c *collector) poll(ctx context.Context) error {
 	c.mu.Lock()
 	c.polled = c.now()
 	c.mu.Unlock()
+	c.saveIfDue(false)
 	return nil
 }
 
@@ -270,9 +275,11 @@ func (c *collector) newFeed(ctx context.Context) error {
 	c.mu.Lock()
 	start := c.horizon(c.now())
 	c.mu.Unlock()
-	feed, err := puppetdb.NewFeed(c.pdb, start, o)
-	if err != nil {
-		return err
+	feed := c.feedFrom(start, o)
+	if feed == nil {
+		if feed, err = puppetdb.NewFeed(c.pdb, start, o); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	c.feed = feed

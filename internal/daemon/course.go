@@ -12,6 +12,7 @@ import (
 // to gather.
 type course struct {
 	roster     *roster
+	salt, name string // of the rollout, and its candidate's
 	candidate  uint16
 	parameters bool
 	given      map[string]any // by a parameters rollout
@@ -131,6 +132,9 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 	listed := c == nil || c.roster != r
 	if listed {
 		old := c
+		if old == nil {
+			old = l.takeSaved(spec, state)
+		}
 		c = l.enlist(spec, r, lookback)
 		fresh = c.inherit(old)
 		l.courses[spec.Name] = c
@@ -187,7 +191,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		c.stratifyNew(attributes, fresh)
 	}
 	switch {
-	case controls:
+	case controls || c.measured == nil:
 		c.draw(l, spec.PolicyOf(stage).MeasuredPast())
 	case listed:
 		c.showMeasured()
@@ -296,7 +300,7 @@ func judged(state *gate.State) int {
 
 // enlist makes a course of nobody admitted.
 func (l *ledger) enlist(spec *gate.Spec, r *roster, lookback time.Duration) *course {
-	c := &course{roster: r, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, given: spec.Parameters, lookback: lookback, stage: -1, admissions: -1,
+	c := &course{roster: r, salt: spec.Salt, name: spec.Candidate, candidate: l.candidate(spec.Candidate), parameters: spec.Kind() == analyzer.KindParameters, given: spec.Parameters, lookback: lookback, stage: -1, admissions: -1,
 		nodes: make([]analyzer.Node, len(r.nodes)), sums: make([]analyzer.Summary, len(r.nodes)), progress: make([]analyzer.Progress, len(r.nodes)), cut: make([]bool, len(r.nodes))}
 	l.room(len(r.nodes) - len(l.recent))
 	c.ids = make([]uint32, len(r.nodes))
@@ -339,6 +343,11 @@ func (c *course) inherit(old *course) (fresh func(i int) bool) {
 
 // drop forgets rollouts that are not under way any more. The caller holds mu.
 func (l *ledger) drop(active func(name string) bool) {
+	for name := range l.saved {
+		if !active(name) {
+			delete(l.saved, name)
+		}
+	}
 	for name := range l.courses {
 		if !active(name) {
 			delete(l.courses, name)

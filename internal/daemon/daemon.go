@@ -242,6 +242,7 @@ func (d *Daemon) leadWith(ctx context.Context, lease store.Lease, s *site, reloa
 	wake := make(chan struct{}, 1)
 	poke := func() { hint(wake) }
 	c := newCollector(s.cfg, s.pdb, s.prom, d.log, d.now, poke, d.oldestRollout)
+	c.resume()
 	d.collecting.Store(c)
 	defer d.collecting.Store(nil)
 	l := newLeader(d.store, lease, s, c, d.metrics, d.log, d.now)

@@ -42,6 +42,8 @@ type lab struct {
 	dir   string
 	tree  string // the directory that is the store, "" if none is
 	extra string // appended to the configuration
+	// keep: a leader takes up the file of the one before it.
+	keep bool
 	// inPuppetDB is appended to its section puppetdb.
 	inPuppetDB string
 	// upstream: the edges ask the site's ENC
@@ -195,6 +197,9 @@ func (l *lab) newLeader(stateDir string) *leaderOf {
 		}
 		return oldest(snap), nil
 	})
+	if l.keep {
+		c.resume()
+	}
 	out := &leaderOf{leader: newLeader(f, lease, s, c, newMetrics(prometheus.NewRegistry()), zerolog.Nop(), clock), faults: f, site: s}
 	l.Cleanup(func() { s.close(context.WithoutCancel(l.Context())) })
 	l.collect(out)

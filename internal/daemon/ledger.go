@@ -26,6 +26,7 @@ type ledger struct {
 	trouble map[uint32][]analyzer.Run
 	missing map[string]uint32 // hashes of failed runs whose detail has not been read yet, with their node
 	courses map[string]*course
+	saved   map[string]*course // as another leader left them, until they are taken up
 	reports uint64
 	proof   bool // parameters count as given when a catalog shows it
 	// measured is of how many nodes of a cohort metrics are read.
@@ -34,7 +35,7 @@ type ledger struct {
 
 func newLedger(now func() time.Time) *ledger {
 	return &ledger{now: now, names: newNames(), envs: map[string]uint16{}, trouble: map[uint32][]analyzer.Run{},
-		missing: map[string]uint32{}, courses: map[string]*course{}}
+		missing: map[string]uint32{}, courses: map[string]*course{}, saved: map[string]*course{}}
 }
 
 // id numbers a node.

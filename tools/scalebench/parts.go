@@ -68,7 +68,7 @@ func goBench(pattern, pkg string) []string {
 func parts(o options) []part {
 	sizes := strings.Split(o.sizes, ",")
 	at := " (" + sizes[len(sizes)-1] + " nodes)"
-	row := `(?m)^\| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) / (\d+) \| (\S+) \|`
+	row := `(?m)^\| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) / (\d+) \| (\S+) \| ([\d.]+) \|`
 	all := []part{
 		{goBench("DecodeLean$/^lean$", "./puppetdb"), "go test -bench DecodeLean ./puppetdb", []figure{
 			{"reports decoded, a core", "300,000 /s together with the next", `DecodeLean/lean\S*\s.*?([\d.e+]+) rows/s`, scaled(1, "%.0f /s")}}},
@@ -88,6 +88,7 @@ func parts(o options) []part {
 			{"steady state" + at, "10 % of a core", row, func(g []string) (string, error) { return g[3] + " % at " + g[1] + " reports/s", nil }},
 			{"resident" + at, "512 MiB", row, func(g []string) (string, error) { return g[4] + " MiB, " + g[5] + " at most", nil }},
 			{"cold start with 2 h of history" + at, "60 s of CPU", row, func(g []string) (string, error) { return g[2] + " s", nil }},
+			{"started again from its file" + at, "60 s of CPU", row, func(g []string) (string, error) { return g[7] + " s", nil }},
 			{"a whole look" + at, "250 ms", row, func(g []string) (string, error) { return g[6], nil }}}},
 	}
 	if o.trials != "0" {

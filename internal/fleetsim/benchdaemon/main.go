@@ -30,8 +30,8 @@ func main() {
 		}
 		return
 	}
-	fmt.Println("| nodes | reports/s | cold start, CPU s | steady, % of a core | resident MiB, after / most | a look, mean |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- |")
+	fmt.Println("| nodes | reports/s | cold start, CPU s | steady, % of a core | resident MiB, after / most | a look, mean | started again, CPU s |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- |")
 	var rows []row
 	for s := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(s)
@@ -60,10 +60,11 @@ type row struct {
 	reports, cold, steady float64 // per second, CPU seconds, percent of a core
 	resident, most        int     // MiB
 	look                  time.Duration
+	again                 float64 // CPU seconds, from the file of the one before
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("| %d | %.1f | %.1f | %.2f | %d / %d | %s |", r.nodes, r.reports, r.cold, r.steady, r.resident, r.most, r.look.Round(100*time.Microsecond))
+	return fmt.Sprintf("| %d | %.1f | %.1f | %.2f | %d / %d | %s | %.1f |", r.nodes, r.reports, r.cold, r.steady, r.resident, r.most, r.look.Round(100*time.Microsecond), r.again)
 }
 
 const config = `
@@ -126,8 +127,12 @@ func measure(ctx context.Context, bin string, n int, interval, window time.Durat
 	if err != nil {
 		return r, s.explain(err)
 	}
-	took := time.Since(from).Seconds()
+	took, ran := time.Since(from).Seconds(), s.sim.Runs()
+	again, err := s.again()
+	if err != nil {
+		return r, s.explain(err)
+	}
 	mean := (after.looking - before.looking) / max(1, after.looks-before.looks)
-	return row{nodes: n, reports: float64(s.sim.Runs()-reports) / took, cold: before.cpu, steady: 100 * (after.cpu - before.cpu) / took,
+	return row{nodes: n, reports: float64(ran-reports) / took, again: again, cold: before.cpu, steady: 100 * (after.cpu - before.cpu) / took,
 		resident: after.resident >> 10, most: after.most >> 10, look: time.Duration(mean * float64(time.Second))}, nil
 }

@@ -64,10 +64,7 @@ func start(ctx context.Context, bin, scenario, configuration string) (s *site, e
 		return nil, err
 	}
 	go func() { s.simulated <- s.sim.Serve(s.ctx, l) }()
-	s.daemon = exec.CommandContext(s.ctx, filepath.Join(bin, "sluiced"), "--config.file", file)
-	s.daemon.Stdout, s.daemon.Stderr = s.log, s.log
-	s.daemon.Cancel = func() error { return s.daemon.Process.Signal(syscall.SIGTERM) }
-	if err := s.daemon.Start(); err != nil {
+	if err := s.begin(file); err != nil {
 		return nil, err
 	}
 	go func() {
@@ -81,6 +78,33 @@ func start(ctx context.Context, bin, scenario, configuration string) (s *site, e
 		}
 	}()
 	return s, nil
+}
+
+// begin starts sluiced.
+func (s *site) begin(file string) error {
+	s.daemon = exec.CommandContext(s.ctx, filepath.Join(s.bin, "sluiced"), "--config.file", file)
+	s.daemon.Stdout, s.daemon.Stderr = s.log, s.log
+	daemon := s.daemon
+	s.daemon.Cancel = func() error { return daemon.Process.Signal(syscall.SIGTERM) }
+	return s.daemon.Start()
+}
+
+// again ends sluiced as an operator would, and starts it anew. It returns what the new process has used until all is read that it needs.
+func (s *site) again() (cpuSeconds float64, err error) {
+	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, err
+	}
+	_ = s.daemon.Wait() // ended by us
+	if info, err := os.Stat(filepath.Join(s.dir, "state", "nodes.bin")); err != nil || info.Size() == 0 {
+		return 0, fmt.Errorf("sluiced left no file of its nodes: %w", err)
+	}
+	if err := s.begin(filepath.Join(s.dir, "sluiced.yml")); err != nil {
+		return 0, err
+	}
+	if err := settled(s.ctx, s.address); err != nil {
+		return 0, err
+	}
+	return cpu(s.daemon.Process.Pid)
 }
 
 func (s *site) stop() error {
