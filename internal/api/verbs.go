@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/verb"
@@ -66,12 +67,19 @@ func (h *handler) verb(w http.ResponseWriter, r *http.Request) {
 	answer(w, code, out)
 }
 
-// nameOf is who asks, as the audit and the stages' approvers have it: one word, and how it was proven.
+// nameOf is who asks, as the audit and the stages' approvers have it: one word, and how it was proven. Whatever ends a name where it is
+// read again is replaced: a certificate of "anna:" or "anna x" must not speak for anna.
 func nameOf(who web.Identity) string {
 	if who.How == "loopback" {
 		return who.Name
 	}
-	return strings.Join(strings.Fields(who.Name), "_") + " (api, " + who.How + ")"
+	word := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._@-+", r) {
+			return r
+		}
+		return '_'
+	}, who.Name)
+	return word + " (api, " + who.How + ")"
 }
 
 // read takes a request apart; a problem is the answer.
