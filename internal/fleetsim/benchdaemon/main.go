@@ -70,7 +70,7 @@ func (r row) String() string {
 const config = `
 store: {dir: %[1]q}
 edges: {live: 1h, max_age: 1h}
-puppetdb: {url: %[2]q, poll_interval: 30s, history: 2h}
+puppetdb: {url: %[2]q, poll_interval: 30s, history: 2h, inventory_interval: INTERVAL}
 controller: {state_dir: %[3]q, interval: 10s}
 web: {listen_address: %[4]q}
 tracks: {production: {}}
@@ -100,9 +100,17 @@ base: {failing_nodes: 0.1%%, failed_runs: 0.01%%, changed_runs: 2%%}
 environments:
 `
 
+// inventoryEvery is what docs/scale.md says to set.
+func inventoryEvery(nodes int) string {
+	if nodes >= 1_000_000 {
+		return "15m"
+	}
+	return "5m"
+}
+
 // measure watches one size.
 func measure(ctx context.Context, bin string, n int, interval, window time.Duration) (r row, err error) {
-	s, err := start(ctx, bin, fmt.Sprintf(scenario, n, model.Duration(interval), "1m", "2h", "20s")+"  production_b: {}\n", config)
+	s, err := start(ctx, bin, fmt.Sprintf(scenario, n, model.Duration(interval), "1m", "2h", "20s")+"  production_b: {}\n", strings.Replace(config, "INTERVAL", inventoryEvery(n), 1))
 	if err != nil {
 		return r, err
 	}
