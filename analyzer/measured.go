@@ -92,15 +92,16 @@ func (m *Measures) note(r measure) {
 }
 
 // Measured sums up. reference is the node's admission, or for a control the start of the stage. As with run times the first run
-// after it does not count, because a new environment brings its plugins along.
+// after it does not count, because a new environment brings its plugins along. The past of both ends when the stage begins: a
+// time of day when catalogs come faster must not make those look slower that are admitted later.
 func (m *Measures) Measured(reference time.Time, admitted bool, candidate uint16, parameters bool) Measured {
-	from := quarters(reference, true)
+	from, began := quarters(reference, true), quarters(m.from, true)
 	var before, last []float64
 	first := true
 	for _, r := range m.runs {
 		switch {
 		case r.retrieval == 0:
-		case r.at < from && !(admitted && r.since(from)):
+		case r.at < began:
 			before = append(before, float64(r.retrieval))
 		case r.at < from || admitted && (r.agent() < from || !parameters && r.env != candidate):
 		case first:
@@ -119,13 +120,16 @@ func longer(before, last []float64) Slower {
 	if len(before) == 0 || len(last) == 0 {
 		return Slower{}
 	}
-	return slowerBy(lowerMedian(last)/lowerMedian(before), len(last))
+	return slowerBy(oddMedian(last)/oddMedian(before), len(last))
 }
 
-// lowerMedian sorts its argument.
-func lowerMedian(values []float64) float64 {
+// oddMedian leaves out the first value of an even number, and sorts the others. Half of all such medians are above that of what
+// the values come from, however many there are and whatever their distribution; of the lower of two in the middle fewer are, so
+// that nodes with two runs would look faster than nodes with one or three.
+func oddMedian[T cmp.Ordered](values []T) T {
+	values = values[1-len(values)%2:]
 	slices.Sort(values)
-	return values[(len(values)-1)/2]
+	return values[len(values)/2]
 }
 
 // measured is what is known of a node: told by whoever summed it up, or read off its runs if they all have their metrics.

@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -50,13 +49,12 @@ func (l *lengths) add(length uint16) {
 	l.n++
 }
 
-// median is the lower one of an even number, 0 of none.
+// median is that of an odd number of them, the last ones, 0 of none.
 func (l lengths) median() uint16 {
 	if l.n == 0 {
 		return 0
 	}
-	slices.Sort(l.of[:l.n])
-	return l.of[(l.n-1)/2]
+	return oddMedian(l.of[:l.n])
 }
 
 // Slower compares the last healthy runs since the reference with what is typical of the node: of an admitted one those of
