@@ -82,7 +82,7 @@ func (m *Measures) note(r measure) {
 	if known {
 		return
 	}
-	if r.flags&isCorrective != 0 {
+	if r.flags&(isCorrective|isNoop) == isCorrective { // a noop run only says what it would put back
 		m.corrective.note(fromQuarters(r.at), r.ended(), m.back, m.from)
 	}
 	m.runs = slices.Insert(m.runs, at, r)

@@ -22,7 +22,8 @@ var (
 type judging struct {
 	watch  analyzer.Watch
 	result analyzer.Result // of the last look
-	whole  time.Time       // when all nodes were looked at last
+	grade  analyzer.Grade
+	whole  time.Time // when all nodes were looked at last
 }
 
 // look judges. The caller holds the ledger.
@@ -32,7 +33,7 @@ func (j *judging) look(p analyzer.Policy, e analyzer.Evidence, log zerolog.Logge
 	if v.Result == analyzer.Pass {
 		every = wholeOfAPass
 	}
-	if age := e.Now.Sub(j.whole); v.Result == j.result && age >= 0 && age < every {
+	if age := e.Now.Sub(j.whole); v.Result == j.result && v.Grade == j.grade && age >= 0 && age < every {
 		return v
 	}
 	whole := analyzer.Look(p, e)
@@ -41,7 +42,7 @@ func (j *judging) look(p analyzer.Policy, e analyzer.Evidence, log zerolog.Logge
 		j.watch = analyzer.Watch{}
 		differs(fmt.Sprintf("watched %+v, whole %+v", v, whole))
 	}
-	j.result, j.whole = whole.Result, e.Now
+	j.result, j.grade, j.whole = whole.Result, whole.Grade, e.Now
 	return whole
 }
 
