@@ -11,9 +11,9 @@ import (
 // mebibyte of memory.
 const mebibyte = 1 << 20
 
-// limitFor is the memory that a heap of so many live bytes should do with: a sixteenth and some for what is garbage until the
+// limitFor is the memory that a heap of so many live bytes should do with: an eighth and some for what is garbage until the
 // next collection, and what the runtime, stacks and answers on their way need.
-func limitFor(live uint64) int64 { return int64(live + live/16 + 28*mebibyte) }
+func limitFor(live uint64) int64 { return int64(live + live/8 + 40*mebibyte) }
 
 // boundMemory keeps the process close to what it really keeps, by a soft limit that follows it. A daemon of a large fleet has
 // hundreds of megabytes that live for days: at the runtime's own pace it would have as much garbage beside them, and give
