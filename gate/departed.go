@@ -1,21 +1,28 @@
 package gate
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/openinfrastructure/sluice/segments"
+)
 
 // departed says why too many nodes of the current stage have left the inventory: deactivated or expired, which is their right, or lost
 // by PuppetDB, or broken by the change and replaced. They are in no count any more, so without a limit a stage could pass on the rest.
 func (s *stepper) departed() string {
 	i := s.state.Current()
 	st, p := s.state.Stages[i], s.r.Current
+	if p.Err != "" {
+		return "who is in the stage is not known: " + p.Err
+	}
 	share := s.r.Spec.PolicyOf(i).MaxDeparted
 	for _, of := range []struct {
 		then, now int
 		who       string
 	}{
-		{st.Admitted, below(p.Positions, st.Threshold), "nodes that it had when it last admitted some"},
-		{st.Count, len(p.Positions), "nodes that its segment had when it began"},
+		{st.Admitted, p.present(st.Threshold), "nodes that it had when it last admitted some"},
+		{st.Count, p.present(segments.All), "nodes that its segment had when it began"},
 	} {
-		gone, most := of.then-of.now-p.Capped, max(1, int(share*float64(of.then)+1e-9))
+		gone, most := of.then-of.now, max(1, int(share*float64(of.then)+1e-9))
 		if gone > most {
 			return fmt.Sprintf("%d of the %d %s have left PuppetDB's inventory, at most %d may (max_departed %.4g %%): find out why; promote --now goes on all the same",
 				gone, of.then, of.who, most, 100*share)

@@ -1,12 +1,15 @@
 package gate
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // TestDepartedNodesHold: nodes that leave the inventory leave every count, so beyond a limit nothing goes on without them.
@@ -58,5 +61,37 @@ func TestDepartedNodesHold(t *testing.T) {
 				t.Errorf("with all nodes back it is %s", p)
 			}
 		})
+	}
+}
+
+// TestHeldNodesHideNoDeparture: a hold of nodes that are still there does not make up for others that are gone.
+func TestHeldNodesHideNoDeparture(t *testing.T) {
+	position := func(i int) string { return fmt.Sprintf("%016x", i) }
+	some := func(from, to int) (out []string) {
+		for i := from; i < to; i++ {
+			out = append(out, position(i))
+		}
+		return out
+	}
+	of := func(p Population) string {
+		r := Rollout{Spec: Spec{Policy: analyzer.DefaultPolicy()}, Current: p}
+		s := stepper{r: &r}
+		s.state.Stages = []StageState{{Count: 40, Admitted: 10, Threshold: segments.Threshold(position(10))}}
+		return s.departed()
+	}
+	for name, c := range map[string]struct {
+		p    Population
+		want string
+	}{
+		"all there":                 {Population{Positions: some(0, 40)}, ""},
+		"held, all there":           {Population{Positions: append(some(0, 5), some(10, 30)...), Kept: append(some(5, 10), some(30, 40)...)}, ""},
+		"admitted ones gone":        {Population{Positions: some(3, 40)}, "3 of the 10 nodes that it had"},
+		"others held beside":        {Population{Positions: some(3, 30), Kept: some(30, 40)}, "3 of the 10 nodes that it had"},
+		"of the segment":            {Population{Positions: some(0, 34)}, "6 of the 40 nodes that its segment had"},
+		"it is not known who is in": {Population{Err: "the inventory has not been read yet"}, "the inventory has not been read yet"},
+	} {
+		if got := of(c.p); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -81,7 +81,7 @@ func (s *site) population(r *Rollout, i int) Population {
 	for _, n := range names {
 		u := segments.Position(r.Spec.Salt, n)
 		if Capped(r.Caps, u, func(set string) bool { return s.in(set, n) }) != nil {
-			p.Capped++
+			p.Kept = append(p.Kept, u)
 			continue
 		}
 		p.Positions = append(p.Positions, u)
@@ -90,6 +90,7 @@ func (s *site) population(r *Rollout, i int) Population {
 		}
 	}
 	slices.Sort(p.Positions)
+	slices.Sort(p.Kept)
 	slices.Sort(p.Earlier)
 	if s.w.Blast.DomainLimit == nil {
 		return p

@@ -200,10 +200,10 @@ func (s *stepper) segmentGate(i int) Gate {
 	switch p := s.r.Next; {
 	case p.Err != "":
 		return closed("segment", "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
-	case len(p.Positions) == 0 && p.Capped > 0 && i == 0:
-		return closed("segment", "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", p.Capped, segmentName(stage), stage.Name)
-	case len(p.Positions) == 0 && p.Capped > 0:
-		return opened("segment", "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", p.Capped, segmentName(stage), stage.Name)
+	case len(p.Positions) == 0 && len(p.Kept) > 0 && i == 0:
+		return closed("segment", "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name)
+	case len(p.Positions) == 0 && len(p.Kept) > 0:
+		return opened("segment", "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name)
 	case len(p.Positions) == 0:
 		return closed("segment", "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
 	case i == 0 && p.fresh(s.target(stage, p)) == 0:

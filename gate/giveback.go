@@ -141,13 +141,13 @@ func (s *stepper) giveBack(gates ...Gate) {
 func (s *stepper) passOver() bool {
 	i := s.state.Current()
 	st, p := &s.state.Stages[i], s.r.Current
-	if i == 0 || st.Skipped || p.Err != "" || p.Capped == 0 || p.fresh(st.Target) > 0 {
+	if i == 0 || st.Skipped || p.Err != "" || len(p.Kept) == 0 || p.fresh(st.Target) > 0 {
 		return false
 	}
 	st.Target, st.Skipped, s.changed = st.Threshold, true, true
 	if st.Full.IsZero() {
 		st.Full = s.w.Now
 	}
-	s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s is passed over: all %d nodes that it added or would add are held, cut out or pinned", st.Name, p.Capped))
+	s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s is passed over: all %d nodes that it added or would add are held, cut out or pinned", st.Name, len(p.Kept)))
 	return true
 }

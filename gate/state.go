@@ -85,7 +85,7 @@ type StageState struct {
 	Name      string             `json:"name"`
 	Set       string             `json:"set,omitempty"`     // "" = everyone on the track
 	Count     int                `json:"count"`             // nodes of the segment when the stage started
-	Admitted  int                `json:"admitted,omitzero"` // nodes of the segment below Threshold when it was last raised
+	Admitted  int                `json:"admitted,omitzero"` // nodes of the segment below Threshold when it was last raised, those that a cap keeps included
 	Target    segments.Threshold `json:"target"`
 	Threshold segments.Threshold `json:"threshold"`
 	Since     time.Time          `json:"since"`            // first admission

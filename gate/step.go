@@ -174,7 +174,7 @@ func (s *stepper) admit(i int, p Population) {
 	stage := s.r.Spec.Schedule.Stages[i]
 	target := s.target(stage, p)
 	if p.fresh(target) == 0 {
-		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Admitted: below(p.Positions, target), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
+		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Admitted: p.present(target), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
 		// The threshold is on record all the same: whoever comes back from a cap later was reached by it, and a
 		// node that joins below it has the change.
 		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
@@ -190,8 +190,8 @@ func (s *stepper) admit(i int, p Population) {
 
 func skipped(stage schedule.Stage, p Population) string {
 	text := fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage))
-	if p.Capped > 0 {
-		text += fmt.Sprintf("; %d are held, cut out or pinned", p.Capped)
+	if len(p.Kept) > 0 {
+		text += fmt.Sprintf("; %d are held, cut out or pinned", len(p.Kept))
 	}
 	return text
 }
@@ -213,7 +213,7 @@ func (s *stepper) raise(i int, p Population, t segments.Threshold) {
 	if p.fresh(t) == p.fresh(st.Target) {
 		t = st.Target // nobody is left between the two
 	}
-	st.Threshold, st.Admitted = t, below(p.Positions, t)
+	st.Threshold, st.Admitted = t, p.present(t)
 	if t == st.Target {
 		st.Full = s.w.Now
 	}

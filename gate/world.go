@@ -75,12 +75,17 @@ type Population struct {
 	Earlier   []string // of the members that earlier stages admitted, sorted
 	Domains   []string // of Positions, where domains are limited
 	Count     int      // of the set
-	Capped    int      // members that a cap keeps, and that Positions leaves out
+	Kept      []string // u of the members that a cap keeps, and that Positions leaves out, sorted
 	Err       string   // why it is not known
 }
 
 // size counts the members, those kept by caps included.
-func (p Population) size() int { return max(p.Count, len(p.Positions)+p.Capped) }
+func (p Population) size() int { return max(p.Count, p.present(segments.All)) }
+
+// present counts the members below t that there are, those kept by caps included.
+func (p Population) present(t segments.Threshold) int {
+	return below(p.Positions, t) + below(p.Kept, t)
+}
 
 // Hold is an expiring, owned, commented stop for nodes that match a selector.
 type Hold struct {

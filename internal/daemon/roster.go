@@ -50,7 +50,7 @@ func (r *byPosition) Swap(a, b int) {
 // population is the members of a stage's set, and what was worked out about them.
 type population struct {
 	positions  []string // sorted
-	capped     int      // members that are not among them, because a cap keeps them
+	kept       []string // sorted; members that are not among them, because a cap keeps them
 	caps       string   // capsKey of what this was made of
 	admissions int      // of earlier stages, when earlier was made
 	before     int
@@ -69,7 +69,7 @@ func (r *roster) in(set string, state *gate.State, before int, member func(set, 
 		p.admissions, p.before = n, before
 		p.earlier = r.earlier(p, set, state, before, member)
 	}
-	return gate.Population{Set: set, Positions: p.positions, Earlier: p.earlier, Capped: p.capped}
+	return gate.Population{Set: set, Positions: p.positions, Earlier: p.earlier, Kept: p.kept}
 }
 
 // admissionsBefore counts the steps of the stages before one.
@@ -135,7 +135,7 @@ func (r *roster) population(set string, caps []gate.Cap, member func(set, print 
 		switch {
 		case set != "" && !in(set):
 		case gate.Capped(caps, r.positions[k], in) != nil:
-			p.capped++
+			p.kept = append(p.kept, r.positions[k])
 		default:
 			p.positions = append(p.positions, r.positions[k])
 		}
