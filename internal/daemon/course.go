@@ -83,6 +83,9 @@ func (c *course) odd(l *ledger, id uint32, i int32) {
 
 // after is told of it when it is noted.
 func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now time.Time) {
+	if m := c.measured[id]; m != nil && (m.due.IsZero() || run.Produced.Before(m.due)) {
+		m.due = run.Produced // of a node that left, too: it may come back
+	}
 	i := c.place(id)
 	if i < 0 {
 		return
@@ -103,9 +106,6 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 	c.odd(l, id, i)
 	c.slower(l, id, i)
 	c.touch(i)
-	if m := c.measured[id]; m != nil && (m.due.IsZero() || run.Produced.Before(m.due)) {
-		m.due = run.Produced
-	}
 }
 
 // count says how many runs of the change a node had; without proof that it was given the change it had none.

@@ -325,6 +325,14 @@ func (l *lab) start(name, environment string) {
 	l.request(name, tree.Request{Kind: tree.RequestStart, Rollout: name, Start: startOf(environment)})
 }
 
+// startBy starts a rollout of an environment by a schedule.
+func (l *lab) startBy(schedule, name, environment string) {
+	l.Helper()
+	s := startOf(environment)
+	s.Schedule = schedule
+	l.request(name, tree.Request{Kind: tree.RequestStart, Rollout: name, Start: s})
+}
+
 // set writes a key as a person would.
 func (l *lab) set(key, value string) {
 	l.Helper()

@@ -63,9 +63,16 @@ func (c *course) measure(i int32) {
 
 // toMeasure are nodes of one rollout whose reports are to be read from a time on.
 type toMeasure struct {
-	rollout   string
-	certnames []string
-	from      time.Time
+	rollout, salt string
+	certnames     []string
+	from          time.Time
+}
+
+// metered is one report with what its metrics say.
+type metered struct {
+	run        analyzer.Run
+	retrieval  float64 // seconds until the catalog came, 0 where it does not say
+	corrective bool
 }
 
 // measureAtOnce bounds how many nodes are asked about from the oldest time of any of them.
@@ -84,7 +91,7 @@ func (l *ledger) unmeasured() (out []toMeasure) {
 		}
 		slices.SortFunc(due, func(a, b uint32) int { return c.measured[a].due.Compare(c.measured[b].due) })
 		for chunk := range slices.Chunk(due, measureAtOnce) {
-			t := toMeasure{rollout: name, from: c.measured[chunk[0]].due}
+			t := toMeasure{rollout: name, salt: c.salt, from: c.measured[chunk[0]].due}
 			for _, id := range chunk {
 				t.certnames = append(t.certnames, l.names.list[id])
 			}
@@ -95,18 +102,17 @@ func (l *ledger) unmeasured() (out []toMeasure) {
 }
 
 // tookMeasure takes over what PuppetDB said. Nodes without an answer have not run, or not for PuppetDB yet: the next report asks again.
-func (l *ledger) tookMeasure(of toMeasure, reports []puppetdb.Report, metrics [][]puppetdb.Metric) {
+func (l *ledger) tookMeasure(of toMeasure, reports []metered) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.courses[of.rollout]
-	if c == nil {
+	if c == nil || c.salt != of.salt { // another one of that name began meanwhile
 		return
 	}
 	for k := range reports {
-		run := intake.Run(reports[k])
-		if id, ok := l.names.find(run.Certname); ok && c.measured[id] != nil {
-			run.Detail = intake.Detail(puppetdb.Detail{Metrics: metrics[k]})
-			c.measured[id].measures.Add(&run, l.env(run.Environment))
+		r := &reports[k]
+		if id, ok := l.names.find(r.run.Certname); ok && c.measured[id] != nil {
+			c.measured[id].measures.Note(&r.run, l.env(r.run.Environment), r.retrieval, r.corrective)
 		}
 	}
 	for _, certname := range of.certnames {
@@ -117,19 +123,33 @@ func (l *ledger) tookMeasure(of toMeasure, reports []puppetdb.Report, metrics []
 	}
 }
 
-// measure reads the metrics of the nodes that were drawn, of the runs that they had since the last time.
+// measure reads the metrics of the nodes that were drawn, of the runs that they had since the last time. A new leader may have days of
+// them to read: after as long as there is between two polls it lets the feed go first, and nothing passes until it has them all.
 func (c *collector) measure(ctx context.Context) error {
-	for _, t := range c.ledger.unmeasured() {
-		var reports []puppetdb.Report
-		var metrics [][]puppetdb.Metric
-		err := c.metrics(ctx, t.certnames, t.from, c.now().Add(time.Hour), func(r puppetdb.Report, m []puppetdb.Metric) error {
-			reports, metrics = append(reports, r), append(metrics, m)
+	until := c.now().Add(time.Duration(c.cfg.PuppetDB.PollInterval))
+	all := c.ledger.unmeasured()
+	for k, t := range all {
+		if c.now().After(until) {
+			return fmt.Errorf("metrics of %d nodes have yet to be read", nodesOf(all[k:]))
+		}
+		var reports []metered
+		err := c.metrics(ctx, t.certnames, t.from, c.now().Add(time.Hour), func(r puppetdb.Report, metrics []puppetdb.Metric) error {
+			m := metered{run: intake.Run(r)}
+			m.retrieval, m.corrective = intake.Metered(metrics)
+			reports = append(reports, m)
 			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("metrics of %d nodes of %s: %w", len(t.certnames), t.rollout, err)
 		}
-		c.ledger.tookMeasure(t, reports, metrics)
+		c.ledger.tookMeasure(t, reports)
 	}
 	return nil
+}
+
+func nodesOf(all []toMeasure) (n int) {
+	for _, t := range all {
+		n += len(t.certnames)
+	}
+	return n
 }

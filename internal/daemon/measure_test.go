@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"strings"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
-	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
 
@@ -67,9 +67,7 @@ func TestSlowCatalogsAreTakenBack(t *testing.T) {
 			l.now = t0
 			l.lead()
 			l.look()
-			s := startOf("production_2")
-			s.Schedule = "half"
-			l.request("r", tree.Request{Kind: tree.RequestStart, Rollout: "r", Start: s})
+			l.startBy("half", "r", "production_2")
 			l.untilStage("r", 1)
 			for k := range 60 {
 				if p := l.state("r").Phase; p == gate.BackedOut || p == gate.Completed {
@@ -102,9 +100,7 @@ func TestOnlySomeAreMeasured(t *testing.T) {
 	l.metrics = slowCatalogs("", 1)
 	l.lead()
 	l.look()
-	s := startOf("production_2")
-	s.Schedule = "half"
-	l.request("r", tree.Request{Kind: tree.RequestStart, Rollout: "r", Start: s})
+	l.startBy("half", "r", "production_2")
 	l.untilStage("r", 1)
 	l.tick()
 	drawn := func() (names []string) {
@@ -162,5 +158,52 @@ func TestUnreadMetricsHold(t *testing.T) {
 	}
 	if n := len(l.state("r").Stages); n != 1 || !strings.Contains(l.closed("r"), "metrics of") {
 		t.Errorf("%d stages; %s", n, l.closed("r"))
+	}
+}
+
+// TestMetricsLetTheFeedGoFirst: a leader that has much to read reads reports in between, and nothing passes until it has all metrics.
+func TestMetricsLetTheFeedGoFirst(t *testing.T) {
+	l := newLab(t, 250).lead()
+	l.look()
+	l.startBy("half", "r", "production_2")
+	l.untilStage("r", 1)
+	l.tick()
+	c := l.l.collector
+	for _, m := range c.ledger.courses["r"].measured {
+		m.due = l.now.Add(-time.Hour) // as a new leader has it
+	}
+	asked := 0
+	slow := c.metrics
+	c.metrics = func(ctx context.Context, certnames []string, from, to time.Time, fn func(puppetdb.Report, []puppetdb.Metric) error) error {
+		asked++
+		l.now = l.now.Add(40 * time.Second)
+		return slow(ctx, certnames, from, to, fn)
+	}
+	for k, want := range []string{"metrics of 150 nodes have yet to be read", "metrics of 50 nodes have yet to be read", ""} {
+		err := c.poll(t.Context())
+		if got := fmt.Sprint(err); asked != k+1 || want == "" && err != nil || want != "" && got != want {
+			t.Fatalf("poll %d: %v, asked %d times, want %q", k, err, asked, want)
+		}
+		if want != "" && !c.polled.IsZero() && c.polled.Equal(l.now) {
+			t.Error("the poll counts as a whole one")
+		}
+	}
+}
+
+// TestMetricsOfAnotherRollout: an answer that was asked for a rollout that has ended since is none of its successor's of the same name.
+func TestMetricsOfAnotherRollout(t *testing.T) {
+	l, spec, state, r := withCourse(t, 20)
+	l.measured = 100
+	l.courses["ntp"].draw(l, time.Hour)
+	asked := l.unmeasured()
+	if len(asked) != 1 || len(asked[0].certnames) != 20 {
+		t.Fatalf("%+v", asked)
+	}
+	delete(l.courses, "ntp")
+	spec.Salt = "another"
+	l.follow(spec, state, r, 24*time.Hour, nil)
+	l.tookMeasure(asked[0], nil)
+	if left := l.unmeasured(); len(left) != 1 || len(left[0].certnames) != 20 {
+		t.Errorf("its successor has %+v to read", left)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/openinfrastructure/sluice/gate"
-	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
 
@@ -220,9 +219,7 @@ func TestTheSameVerdictAfterARestart(t *testing.T) {
 		}
 		l.lead()
 		l.look()
-		s := startOf("production_2")
-		s.Schedule = "half"
-		l.request("r", tree.Request{Kind: tree.RequestStart, Rollout: "r", Start: s})
+		l.startBy("half", "r", "production_2")
 		l.untilStage("r", 1)
 		l.tick()
 		path := l.path("state", savedName)

@@ -46,6 +46,20 @@ func Detail(d puppetdb.Detail) *analyzer.Detail {
 	return out
 }
 
+// Metered picks what the judge compares from the metrics of a report: the seconds until the catalog came, 0 where they do not say, and
+// whether anything was put back.
+func Metered(metrics []puppetdb.Metric) (retrieval float64, corrective bool) {
+	for _, m := range metrics {
+		switch {
+		case m.Category == "time" && m.Name == "config_retrieval":
+			retrieval = m.Value
+		case m.Category == "resources" && m.Name == "corrective_change":
+			corrective = m.Value > 0
+		}
+	}
+	return retrieval, corrective
+}
+
 // placeIn finds the place that a compile error names, for people: "(file: /path/site.pp, line: 11, column: 17)".
 func placeIn(l puppetdb.Log) (file string, line int) {
 	if l.File != "" {
