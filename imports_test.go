@@ -53,7 +53,7 @@ var layers = []struct {
 	{"internal/notify/...", nil},
 	{"internal/web", nil},
 	{"internal/words", nil},
-	{"internal/api", []string{"internal/store", "internal/tree", "internal/verb", "internal/web"}},
+	{"internal/api", []string{"internal/store", "internal/tree", "internal/verb", "internal/web", "internal/why"}},
 	{"internal/verb", []string{"gate", "gate/flags", "gate/schedule", "internal/store", "internal/tree", "internal/words", "segments", "segments/selector"}},
 	{"internal/why", []string{"gate", "gate/schedule", "internal/enc/edge", "internal/segment", "internal/tree", "internal/verb", "internal/words", "segments", "segments/compose", "segments/selector"}},
 	{"deploy/...", nil},

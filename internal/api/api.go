@@ -3,6 +3,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/why"
 )
 
 // Options of a handler.
@@ -19,8 +21,10 @@ type Options struct {
 	Store func() store.Store
 	// Desk is what verbs write to, with the rights of people; nil: there are no verbs.
 	Desk func() store.Store
-	Now  func() time.Time
-	Log  zerolog.Logger
+	// Why answers for one node on a track, or on all with ""; nil: it is not asked. What the store does not know of nodes, a leader does.
+	Why func(ctx context.Context, snap *tree.Snapshot, certname, track string) (why.View, error)
+	Now func() time.Time
+	Log zerolog.Logger
 }
 
 type handler struct{ Options }
@@ -53,6 +57,9 @@ func New(o Options) http.Handler {
 	})
 	h.show(mux, "edges", func(snap *tree.Snapshot, _ *http.Request) (any, string) { return snap.Edges, "" })
 	h.show(mux, "document", func(snap *tree.Snapshot, _ *http.Request) (any, string) { return snap.Document, "" })
+	if o.Why != nil {
+		mux.HandleFunc("GET /api/v1/why/{certname}", h.why)
+	}
 	mux.HandleFunc("POST /api/v1/verbs/{verb}", h.verb)
 	return mux
 }
@@ -72,6 +79,25 @@ func (h *handler) show(mux *http.ServeMux, path string, of func(*tree.Snapshot, 
 		}
 		answer(w, http.StatusOK, v)
 	})
+}
+
+func (h *handler) why(w http.ResponseWriter, r *http.Request) {
+	snap, err := tree.Read(r.Context(), h.Store())
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, problem{Error: err.Error()})
+		return
+	}
+	track := r.URL.Query().Get("track")
+	if track != "" && snap.Document.Generation > 0 && snap.Document.Track(track) == nil {
+		answer(w, http.StatusNotFound, problem{Error: "no track " + track})
+		return
+	}
+	v, err := h.Why(r.Context(), snap, r.PathValue("certname"), track)
+	if err != nil {
+		answer(w, http.StatusServiceUnavailable, problem{Error: err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, v)
 }
 
 type rollout struct {

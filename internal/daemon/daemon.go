@@ -106,7 +106,7 @@ func (d *Daemon) close() {
 
 // api serves the store, and people's verbs where they are enabled.
 func (d *Daemon) api() http.Handler {
-	o := api.Options{Store: func() store.Store { return d.store }, Now: func() time.Time { return d.now() }, Log: d.log}
+	o := api.Options{Store: func() store.Store { return d.store }, Now: func() time.Time { return d.now() }, Log: d.log, Why: d.why}
 	if d.options.AdminAPI {
 		o.Desk = func() store.Store {
 			if d.desk != nil {
@@ -115,10 +115,7 @@ func (d *Daemon) api() http.Handler {
 			return d.store
 		}
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", api.New(o))
-	mux.HandleFunc("GET /api/v1/why/{certname}", d.why) // what the store does not know of a node, the leader does
-	return mux
+	return api.New(o)
 }
 
 // Addr is the address that the daemon listens on.

@@ -1,8 +1,7 @@
 package daemon
 
 import (
-	"encoding/json"
-	"net/http"
+	"context"
 	"slices"
 	"strings"
 
@@ -14,26 +13,11 @@ import (
 
 // why answers for one node as `sluice why` does. The leader has the inventory, and so knows what selectors look at; another
 // sluiced knows nodes by name.
-func (d *Daemon) why(w http.ResponseWriter, r *http.Request) {
-	snap, err := tree.Read(r.Context(), d.store)
-	if err != nil {
-		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
-		return
-	}
-	track, certname := r.URL.Query().Get("track"), r.PathValue("certname")
-	if track != "" && snap.Document.Generation > 0 && snap.Document.Track(track) == nil {
-		answer(w, http.StatusNotFound, map[string]string{"error": "no track " + track})
-		return
-	}
-	v, err := why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(certname), Segments: d.current().cfg.AllSegments(),
+func (d *Daemon) why(ctx context.Context, snap *tree.Snapshot, certname, track string) (why.View, error) {
+	return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(certname), Segments: d.current().cfg.AllSegments(),
 		Member: func(digest string, count int, print string) (bool, error) {
-			return edge.FetchMember(r.Context(), d.store, digest, count, print)
+			return edge.FetchMember(ctx, d.store, digest, count, print)
 		}})
-	if err != nil {
-		answer(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
-		return
-	}
-	answer(w, http.StatusOK, v)
 }
 
 // attributes are what the leader's inventory knows of a node, nil for nothing.
@@ -60,10 +44,4 @@ func (d *Daemon) attributes(certname string) *why.Attributes {
 		}
 		return n.encKnown
 	}}
-}
-
-func answer(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v)
 }
