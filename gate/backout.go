@@ -2,6 +2,7 @@ package gate
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/schedule"
@@ -12,7 +13,7 @@ import (
 func (s *stepper) backOutReason() (by, why string) {
 	name := s.r.Spec.Name
 	if s.w.Stops.BackedOut(name) {
-		return "consul-kv (unverified)", "a person's flag: " + commentOr(s.w, name+"/backout", "flags/"+name+"/backout")
+		return "consul-kv (unverified)", BackOutReason(s.w.Flags, name)
 	}
 	for _, e := range s.w.Edges {
 		if slices.Contains(e.BackedOut, name) { // in whatever phase the store has it: names are never used twice
@@ -37,13 +38,6 @@ func (s *stepper) backOutReason() (by, why string) {
 	return "", ""
 }
 
-func commentOr(w *World, key, fallback string) string {
-	if c := w.Flags.Comments[key]; c != "" {
-		return c
-	}
-	return fallback
-}
-
 func (s *stepper) backOut(by, why string) {
 	if s.r.Verdict.Result == analyzer.Fail {
 		s.state.Verdict = &s.r.Verdict
@@ -53,7 +47,10 @@ func (s *stepper) backOut(by, why string) {
 		s.state.Admissions = thin(s.state.Admissions) // a state that is too large must not keep a back-out from being written
 	}
 	s.phase(BackedOut, why)
-	s.event(EventBackedOut, s.state.Current(), by, "backed out: "+why)
+	if !strings.HasPrefix(why, "backed out by ") { // a person's has it already
+		why = "backed out: " + why
+	}
+	s.event(EventBackedOut, s.state.Current(), by, why)
 	s.gates = nil
 }
 

@@ -65,20 +65,20 @@ func (s *stepper) unprovenGate(p Population, from, to segments.Threshold) Gate {
 			continue
 		}
 		if o.moved() {
-			return closed("unproven", "rollout "+name, "%s has admitted nodes just now; looked at again at once", name)
+			return closed(GateUnproven, "rollout "+name, "%s has admitted nodes just now; looked at again at once", name)
 		}
 		if o.proven() {
 			continue
 		}
 		shared, known := s.r.Shared[name]
 		if !known {
-			return closed("unproven", "rollout "+name, "which nodes have the change of %s, unproven, is not known", name)
+			return closed(GateUnproven, "rollout "+name, "which nodes have the change of %s, unproven, is not known", name)
 		}
 		if n, some := shared.among(p, from, to); n > 0 {
-			return closed("unproven", "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name)
+			return closed(GateUnproven, "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name)
 		}
 	}
-	return opened("unproven", "no node that comes next has another change that is not past its bake")
+	return opened(GateUnproven, "no node that comes next has another change that is not past its bake")
 }
 
 // among counts the nodes that are in p, between two thresholds, and that no earlier stage of p has.
@@ -168,24 +168,24 @@ func (s *stepper) unproven() (total int, by map[string]int, who string) {
 func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 	room, why, bounded := s.blastRoom(p, from, to)
 	if !bounded {
-		return opened("blast", "the site sets no limit on unproven change")
+		return opened(GateBlast, "the site sets no limit on unproven change")
 	}
 	for k := range s.w.Rollouts {
 		if o := s.peer(k); k != s.index && o.state.Phase.Active() && o.moved() {
-			return closed("blast", "blast", "%s has admitted nodes just now; looked at again at once", o.r.Spec.Name)
+			return closed(GateBlast, "blast", "%s has admitted nodes just now; looked at again at once", o.r.Spec.Name)
 		}
 	}
 	if room == 0 && why != "" {
-		return closed("blast", "blast", "%s", why)
+		return closed(GateBlast, "blast", "%s", why)
 	}
-	return opened("blast", "%d more nodes may have an unproven change", room)
+	return opened(GateBlast, "%d more nodes may have an unproven change", room)
 }
 
 // blastOfRest is the gate for everyone above a threshold at once.
 func (s *stepper) blastOfRest(from segments.Threshold) Gate {
 	g := s.blastGate(s.r.Current, from, segments.All)
 	if room, why, bounded := s.blastRoom(s.r.Current, from, segments.All); g.Open && bounded && why != "" {
-		return closed("blast", "blast", "everyone who is left would get the change at once, %d may: %s", room, why)
+		return closed(GateBlast, "blast", "everyone who is left would get the change at once, %d may: %s", room, why)
 	}
 	return g
 }

@@ -20,6 +20,7 @@ type Gate struct {
 	Reason string    `json:"reason"`
 	Source string    `json:"source,omitempty"` // who or what says so
 	Next   time.Time `json:"next,omitzero"`
+	Since  time.Time `json:"since,omitzero"` // when it was first seen as it is, open or closed; the leader's status has it
 }
 
 func opened(name, format string, args ...any) Gate {
@@ -44,21 +45,21 @@ func (s *stepper) entryGates(i int) []Gate {
 
 func (s *stepper) haltGate() Gate {
 	if s.w.Halt != "" {
-		return closed("restored", "leader", "%s", s.w.Halt)
+		return closed(GateRestored, "leader", "%s", s.w.Halt)
 	}
-	return opened("restored", "the store is not behind any edge")
+	return opened(GateRestored, "the store is not behind any edge")
 }
 
 func (s *stepper) startGate() Gate {
 	if start := s.r.Spec.Schedule.Start; start != nil && s.w.Now.Before(start.NotBefore) {
-		g := closed("start", "schedule", "not before %s", start.NotBefore.Format(time.RFC3339))
+		g := closed(GateStart, "schedule", "not before %s", start.NotBefore.Format(time.RFC3339))
 		g.Next = start.NotBefore
 		return g
 	}
 	if o := s.ahead(); o != "" {
-		return closed("start", "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track)
+		return closed(GateStart, "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track)
 	}
-	return opened("start", "it is its turn")
+	return opened(GateStart, "it is its turn")
 }
 
 func (s *stepper) flag() *flags.Rollout {
@@ -70,57 +71,42 @@ func (s *stepper) flag() *flags.Rollout {
 
 func (s *stepper) freezeGate() Gate {
 	if s.w.Stops.Frozen() {
-		return closed("freeze", "flags/freeze", "everything is frozen (%s); it ends with an explicit false", commentOr(s.w, "freeze", s.w.Stops.Freeze.Value))
+		return closed(GateFreeze, "flags/freeze", "%s", FreezeReason(s.w.Flags))
 	}
 	if g, frozen := s.calendarFreeze(); frozen {
 		return g
 	}
-	return opened("freeze", "nothing is frozen")
+	return opened(GateFreeze, "nothing is frozen")
 }
 
 func (s *stepper) pauseGate() Gate {
 	name := s.r.Spec.Name
-	stop, paused := s.w.Stops.Pause[name]
-	if !paused {
-		return opened("pause", "not paused")
+	if _, paused := s.w.Stops.Pause[name]; !paused {
+		return opened(GatePause, "not paused")
 	}
-	reason := commentOr(s.w, name+"/pause", "by flags/"+name+"/pause")
-	if stop.Value == "unreadable" {
-		reason = "a flag below flags/" + name + " cannot be read: " + strings.Join(loudAbout(s.w, name), "; ")
-	}
-	return closed("pause", "flags/"+name+"/pause", "paused %s; it ends with an explicit false", reason)
-}
-
-func loudAbout(w *World, name string) []string {
-	var out []string
-	for _, l := range w.Flags.Loud {
-		if strings.HasPrefix(l, "flags/"+name+"/") {
-			out = append(out, l)
-		}
-	}
-	return out
+	return closed(GatePause, "flags/"+name+"/pause", "%s", PauseReason(s.w.Flags, s.w.Stops, name))
 }
 
 func (s *stepper) delayGate() Gate {
 	seen := s.state.DelaySeen
 	if seen == nil {
-		return opened("delay", "not delayed")
+		return opened(GateDelay, "not delayed")
 	}
 	d := flags.ReadDelay(seen.Raw)
 	source := "flags/" + s.r.Spec.Name + "/delay"
 	if d.Endless {
-		return closed("delay", source, "%q is neither a time nor a duration: held with no end", d.Raw)
+		return closed(GateDelay, source, "%q is neither a time nor a duration: held with no end", d.Raw)
 	}
 	until := d.Until
 	if until.IsZero() {
 		until = seen.At.Add(d.For)
 	}
 	if s.w.Now.Before(until) {
-		g := closed("delay", source, "delayed until %s", until.UTC().Format(time.RFC3339))
+		g := closed(GateDelay, source, "delayed until %s", until.UTC().Format(time.RFC3339))
 		g.Next = until
 		return g
 	}
-	return opened("delay", "the delay ended at %s", until.UTC().Format(time.RFC3339))
+	return opened(GateDelay, "the delay ended at %s", until.UTC().Format(time.RFC3339))
 }
 
 func (s *stepper) sourcesGate() Gate {
@@ -129,9 +115,9 @@ func (s *stepper) sourcesGate() Gate {
 		if len(reasons) == 0 {
 			reasons = []string{"no source has been read yet"}
 		}
-		return closed("sources", "PuppetDB, Prometheus", "%s", strings.Join(reasons, "; "))
+		return closed(GateSources, "PuppetDB, Prometheus", "%s", strings.Join(reasons, "; "))
 	}
-	return opened("sources", "reports are complete through %s", s.w.Sources.Through.UTC().Format(time.RFC3339))
+	return opened(GateSources, "reports are complete through %s", s.w.Sources.Through.UTC().Format(time.RFC3339))
 }
 
 func (s *stepper) approvalGate(i int) Gate {
@@ -139,21 +125,21 @@ func (s *stepper) approvalGate(i int) Gate {
 	key := "flags/" + s.r.Spec.Name + "/approve/" + stage.Name
 	switch t := s.flag().Approve[stage.Name]; {
 	case t == flags.Released || t == flags.Unset && s.state.Denied[stage.Name]:
-		return closed("approval", key, "stage %s was denied; that ends with an approval", stage.Name)
+		return closed(GateApproval, key, "stage %s was denied; that ends with an approval", stage.Name)
 	case t == flags.Unreadable:
-		return closed("approval", key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name)
+		return closed(GateApproval, key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name)
 	case t == flags.Set && !s.approved(stage):
 		who := approvedBy(s.flag().Said[stage.Name])
 		if who == "" {
 			who = "somebody who is not named (by=NAME)"
 		}
-		return closed("approval", key, "stage %s was approved by %s, who is none of its approvers: %s", stage.Name, who, strings.Join(stage.Approvers, ", "))
+		return closed(GateApproval, key, "stage %s was approved by %s, who is none of its approvers: %s", stage.Name, who, strings.Join(stage.Approvers, ", "))
 	case t == flags.Set:
-		return opened("approval", "stage %s is approved", stage.Name)
+		return opened(GateApproval, "stage %s is approved", stage.Name)
 	case !stage.Approval:
-		return opened("approval", "stage %s needs no approval", stage.Name)
+		return opened(GateApproval, "stage %s needs no approval", stage.Name)
 	}
-	return closed("approval", key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name)
+	return closed(GateApproval, key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name)
 }
 
 func (s *stepper) windowGate(i int) Gate {
@@ -161,17 +147,17 @@ func (s *stepper) windowGate(i int) Gate {
 	o, err := stage.Open(s.r.Spec.Windows, s.w.Now)
 	switch {
 	case err != nil:
-		return closed("window", "schedule", "%v", err)
+		return closed(GateWindow, "schedule", "%v", err)
 	case !o.Open:
-		g := closed("window", "schedule", "outside %s", strings.Join(stage.Windows, ", "))
+		g := closed(GateWindow, "schedule", "outside %s", strings.Join(stage.Windows, ", "))
 		if g.Next = o.Next; !o.Next.IsZero() {
 			g.Reason += " until " + o.Next.Format(time.RFC3339)
 		}
 		return g
 	case o.Window != "":
-		return opened("window", "inside %s", o.Window)
+		return opened(GateWindow, "inside %s", o.Window)
 	}
-	return opened("window", "stage %s may move at any time", stage.Name)
+	return opened(GateWindow, "stage %s may move at any time", stage.Name)
 }
 
 func (s *stepper) holdGate() Gate {
@@ -181,17 +167,17 @@ func (s *stepper) holdGate() Gate {
 			if h.Key != "" {
 				what = h.Key
 			}
-			return closed("hold", h.key(), "%s cannot be read, so it holds everything: %s", what, h.Err)
+			return closed(GateHold, h.key(), "%s cannot be read, so it holds everything: %s", what, h.Err)
 		}
 		if h.Until.IsZero() || s.w.Now.Before(h.Until) {
-			g := closed("hold", h.key(), "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
+			g := closed(GateHold, h.key(), "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
 			if g.Next = h.Until; h.Until.IsZero() {
 				g.Reason += "; it has no end: sluice hold expire " + h.ID
 			}
 			return g
 		}
 	}
-	return opened("hold", "%s", s.keptText("no hold matches the nodes that come next"))
+	return opened(GateHold, "%s", s.keptText("no hold matches the nodes that come next"))
 }
 
 // segmentGate keeps a stage from starting that would admit nobody: an empty stage proves nothing.
@@ -199,17 +185,17 @@ func (s *stepper) segmentGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
 	switch p := s.r.Next; {
 	case p.Err != "":
-		return closed("segment", "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
+		return closed(GateSegment, "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
 	case len(p.Positions) == 0 && len(p.Kept) > 0 && i == 0:
-		return closed("segment", "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name)
+		return closed(GateSegment, "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name)
 	case len(p.Positions) == 0 && len(p.Kept) > 0:
-		return opened("segment", "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name)
+		return opened(GateSegment, "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name)
 	case len(p.Positions) == 0:
-		return closed("segment", "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
+		return closed(GateSegment, "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
 	case i == 0 && p.fresh(s.target(stage, p)) == 0:
-		return closed("segment", "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage))
+		return closed(GateSegment, "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage))
 	default:
-		return opened("segment", "%s holds %d nodes", segmentName(stage), len(p.Positions))
+		return opened(GateSegment, "%s holds %d nodes", segmentName(stage), len(p.Positions))
 	}
 }
 
@@ -217,18 +203,18 @@ func (s *stepper) segmentGate(i int) Gate {
 func (s *stepper) rampGate() Gate {
 	c := s.r.Verdict.Counts
 	if s.r.Current.Err != "" {
-		return closed("ramp", "segments", "who is in the stage is not known: %s", s.r.Current.Err)
+		return closed(GateRamp, "segments", "who is in the stage is not known: %s", s.r.Current.Err)
 	}
 	if why := s.departed(); why != "" {
-		return closed("ramp", "puppetdb", "%s", why)
+		return closed(GateRamp, "puppetdb", "%s", why)
 	}
 	if why := unresolved(&s.r.Verdict); why != "" {
-		return closed("ramp", "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why)
+		return closed(GateRamp, "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
-		return closed("ramp", "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, s.inFlight(), step)
+		return closed(GateRamp, "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, s.inFlight(), step)
 	}
-	return opened("ramp", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }
 
 // Unresolved is what keeps more nodes from being admitted by the rollout that has the verdict, "" for nothing.
@@ -262,35 +248,35 @@ func (s *stepper) coverageGate() Gate {
 	c, p := s.r.Verdict.Counts, s.r.Spec.PolicyOf(s.state.Current())
 	want := p.Coverage
 	if c.Live == 0 {
-		return closed("coverage", "analyzer", "no live admitted node: %s", s.r.Verdict.Reason)
+		return closed(GateCoverage, "analyzer", "no live admitted node: %s", s.r.Verdict.Reason)
 	}
 	if share := float64(c.Exposed) / float64(c.Live); share < want {
-		return closed("coverage", "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
+		return closed(GateCoverage, "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
 	}
 	if why := s.departed(); why != "" {
-		return closed("coverage", "puppetdb", "%s", why)
+		return closed(GateCoverage, "puppetdb", "%s", why)
 	}
 	if why := s.tooFew(); why != "" {
-		return closed("coverage", "schedule", "%s", why)
+		return closed(GateCoverage, "schedule", "%s", why)
 	}
-	return opened("coverage", "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+	return opened(GateCoverage, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
 }
 
 func (s *stepper) bakeGate() Gate {
 	i := s.state.Current()
 	st, bake := s.state.Stages[i], s.r.Spec.Schedule.Stages[i].Bake
 	if st.Skipped {
-		return opened("bake", "stage %s added nobody", st.Name)
+		return opened(GateBake, "stage %s added nobody", st.Name)
 	}
 	if until := st.Full.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
-		g := closed("bake", "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339))
+		g := closed(GateBake, "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339))
 		g.Next = until
 		return g
 	}
 	if runs := s.r.Verdict.Counts.Runs; runs < bake.Runs {
-		return closed("bake", "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs)
+		return closed(GateBake, "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs)
 	}
-	return opened("bake", "baked for %s and %d runs", bake.Time, bake.Runs)
+	return opened(GateBake, "baked for %s and %d runs", bake.Time, bake.Runs)
 }
 
 func (s *stepper) verdictGate() Gate {
@@ -298,13 +284,13 @@ func (s *stepper) verdictGate() Gate {
 	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
 	switch {
 	case v.Result != analyzer.Pass:
-		return closed("verdict", "analyzer", "%s: %s", v.Result, v.Reason)
+		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason)
 	case v.Evidence == "":
-		return closed("verdict", "analyzer", "a pass without evidence does not count")
+		return closed(GateVerdict, "analyzer", "a pass without evidence does not count")
 	case stage.Pass == schedule.PassCertified && v.Grade != analyzer.Certified:
-		return closed("verdict", "analyzer", "the stage needs a certified pass, this one is %s: %s", v.Grade, v.Reason)
+		return closed(GateVerdict, "analyzer", "the stage needs a certified pass, this one is %s: %s", v.Grade, v.Reason)
 	}
-	return opened("verdict", "%s (%s): %s", v.Result, v.Grade, v.Reason)
+	return opened(GateVerdict, "%s (%s): %s", v.Result, v.Grade, v.Reason)
 }
 
 // growthGate bounds what a clean pass admits: a few times the nodes that have shown the change.
@@ -313,12 +299,12 @@ func (s *stepper) growthGate(next int) Gate {
 	newly := s.r.Next.fresh(s.target(stage, s.r.Next))
 	most := int(s.r.Spec.Schedule.Growth * float64(s.r.Verdict.Counts.Exposed))
 	if s.r.Verdict.Grade == analyzer.Certified || newly <= most {
-		return opened("growth", "stage %s adds %d nodes", stage.Name, newly)
+		return opened(GateGrowth, "stage %s adds %d nodes", stage.Name, newly)
 	}
 	if s.approved(stage) {
-		return opened("growth", "stage %s adds %d nodes, which a person approved", stage.Name, newly)
+		return opened(GateGrowth, "stage %s adds %d nodes, which a person approved", stage.Name, newly)
 	}
-	return closed("growth", "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most)
+	return closed(GateGrowth, "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most)
 }
 
 // stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change.
@@ -327,15 +313,15 @@ func (s *stepper) stragglersGate() Gate {
 	c := v.Counts
 	switch {
 	case c.Admitted == 0 || c.Live == 0:
-		return closed("coverage", "analyzer", "nothing is known of the admitted nodes: %s", v.Reason)
+		return closed(GateCoverage, "analyzer", "nothing is known of the admitted nodes: %s", v.Reason)
 	case c.Exposed < c.Live:
-		return closed("coverage", "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", "))
+		return closed(GateCoverage, "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", "))
 	case c.Silent > 0:
-		return closed("coverage", "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", "))
+		return closed(GateCoverage, "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", "))
 	case v.Result != analyzer.Pass:
-		return closed("verdict", "analyzer", "%s: %s", v.Result, v.Reason)
+		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason)
 	}
-	return opened("coverage", "all %d live nodes have run the change", c.Live)
+	return opened(GateCoverage, "all %d live nodes have run the change", c.Live)
 }
 
 // overdue says which deadline has passed, and what is to follow.
@@ -380,9 +366,9 @@ func (s *stepper) deadlineGate() Gate {
 	late, _ := s.overdue()
 	switch {
 	case late == "":
-		return opened("deadline", "within %s", stage.Deadline.After)
+		return opened(GateDeadline, "within %s", stage.Deadline.After)
 	case s.approvedSince(stage, s.due()):
-		return opened("deadline", "%s, and a person approved since that it goes on", late)
+		return opened(GateDeadline, "%s, and a person approved since that it goes on", late)
 	}
-	return closed("deadline", "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)
+	return closed(GateDeadline, "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)
 }

@@ -98,10 +98,10 @@ func (k Kept) String() string {
 func (s *stepper) capsGate() Gate {
 	for i := range s.state.Caps {
 		if c := &s.state.Caps[i]; !c.Over() && c.Kind() != CapAhead {
-			return closed("hold", c.Source(), "%s", s.keptText(c.Source()+" keeps "+c.many()))
+			return closed(GateHold, c.Source(), "%s", s.keptText(c.Source()+" keeps "+c.many()))
 		}
 	}
-	return opened("hold", "nobody is kept from the change")
+	return opened(GateHold, "nobody is kept from the change")
 }
 
 // returning says whether a lifted cap has nodes to give back.
@@ -112,7 +112,7 @@ func (s *stepper) returning() bool {
 // giveBack lets nodes of lifted caps come back, as many as may be in flight, when every gate is open.
 func (s *stepper) giveBack(gates ...Gate) {
 	if s.r.Back.Err != "" {
-		gates = append(gates, closed("hold", "caps", "who comes back is not known: %s", s.r.Back.Err))
+		gates = append(gates, closed(GateHold, "caps", "who comes back is not known: %s", s.r.Back.Err))
 	}
 	var names []string
 	from := segments.All

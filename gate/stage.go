@@ -55,7 +55,7 @@ func (s *stepper) calendarFreeze() (Gate, bool) {
 	if !frozen {
 		return Gate{}, false
 	}
-	g := closed("freeze", "calendar", "%s", reason)
+	g := closed(GateFreeze, "calendar", "%s", reason)
 	g.Next = next
 	return g, true
 }

@@ -28,7 +28,7 @@ func Decide(w World) Decision {
 				continue
 			}
 			if len(d.States) == mostChanges {
-				d.Gates[name] = []Gate{closed("turn", "leader", "others are dealt with first; looked at again at once")}
+				d.Gates[name] = []Gate{closed(GateTurn, "leader", "others are dealt with first; looked at again at once")}
 				continue
 			}
 			s := &stepper{w: &w, r: &w.Rollouts[i], state: clone(after[i]), after: after, index: i, decision: &d}

@@ -91,9 +91,12 @@ func (l Latched) BackedOut(rollout string) bool {
 	return ok
 }
 
+// UnreadableStop is the value of a stop that was read from what cannot be read.
+const UnreadableStop = "unreadable"
+
 func describe(t Toggle) string {
 	if t == Unreadable {
-		return "unreadable"
+		return UnreadableStop
 	}
 	return "true"
 }

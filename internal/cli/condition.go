@@ -7,6 +7,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/verb"
 )
@@ -25,7 +26,7 @@ const (
 )
 
 // progressGates close while a rollout does what it should: nodes run, time passes, evidence grows.
-var progressGates = []string{"ramp", "coverage", "bake", "verdict"}
+var progressGates = []string{gate.GateRamp, gate.GateCoverage, gate.GateBake, gate.GateVerdict}
 
 // condition sets Status, Why, Waits, Next and Exit. Whatever is not plainly going on is held.
 func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
@@ -42,7 +43,7 @@ func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
 	}
 	if stops := verb.Stops(snap); stops.BackedOut(v.Name) {
 		v.Status, v.Exit = backingOut, ExitBackout
-		v.Why = verb.Said(snap, "flags/"+v.Name+"/backout", "backed out") + "; the edges act on it, the leader has not recorded it yet"
+		v.Why = gate.BackOutReason(flags.Read(snap.Flags), v.Name) + "; the edges act on it, the leader has not recorded it yet"
 		return
 	}
 	v.unseenStops(snap)
@@ -60,7 +61,7 @@ func (v *rolloutView) condition(snap *tree.Snapshot, now time.Time) {
 		v.goesOn()
 	}
 	v.next()
-	if why != nil && (why.Name == "pause" || why.Name == "freeze") && v.Status == held {
+	if why != nil && (why.Name == gate.GatePause || why.Name == gate.GateFreeze) && v.Status == held {
 		v.Status = paused
 	}
 }
@@ -92,11 +93,11 @@ func (v *rolloutView) goesOn() {
 // unusual says whether a closed gate waits for more than time and nodes. Of the progress gates those do that look
 // at nodes which failed or are silent. How much the next stage may add is no question before this one's nodes have run.
 func (v *rolloutView) unusual(g gate.Gate) bool {
-	if g.Name == "growth" && v.firstClosed(func(g gate.Gate) bool { return g.Name == "coverage" }) != nil {
+	if g.Name == gate.GateGrowth && v.firstClosed(func(g gate.Gate) bool { return g.Name == gate.GateCoverage }) != nil {
 		return false
 	}
 	bad := v.Counts.Failed+v.Counts.Silent > 0 && !v.explained()
-	return !slices.Contains(progressGates, g.Name) || bad && g.Name != "bake"
+	return !slices.Contains(progressGates, g.Name) || bad && g.Name != gate.GateBake
 }
 
 // explained says whether every check has passed: the failures there are, are not the change's.
@@ -116,9 +117,9 @@ func (v *rolloutView) firstClosed(which func(gate.Gate) bool) *gate.Gate {
 // unseenStops closes the gates of stops that are written and that the leader has not looked at since. The edges
 // obey them already.
 func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
-	stops := verb.Stops(snap)
-	shut := func(name, key, what string) {
-		g := gate.Gate{Name: name, Source: key, Reason: verb.Said(snap, key, what) + "; it ends with an explicit false"}
+	stops, reading := verb.Stops(snap), flags.Read(snap.Flags)
+	shut := func(name, key, reason string) {
+		g := gate.Gate{Name: name, Source: key, Reason: reason}
 		kept := slices.DeleteFunc(slices.Clone(v.Gates), func(o gate.Gate) bool { return o.Name == name && o.Open })
 		if !slices.ContainsFunc(kept, func(o gate.Gate) bool { return o.Name == name }) {
 			kept = append([]gate.Gate{g}, kept...)
@@ -126,10 +127,10 @@ func (v *rolloutView) unseenStops(snap *tree.Snapshot) {
 		v.Gates = kept
 	}
 	if _, ok := stops.Pause[v.Name]; ok {
-		shut("pause", "flags/"+v.Name+"/pause", "paused")
+		shut(gate.GatePause, "flags/"+v.Name+"/pause", gate.PauseReason(reading, stops, v.Name))
 	}
 	if stops.Frozen() {
-		shut("freeze", tree.FreezeKey, "everything is frozen")
+		shut(gate.GateFreeze, tree.FreezeKey, gate.FreezeReason(reading))
 	}
 }
 

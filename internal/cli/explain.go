@@ -89,6 +89,9 @@ func renderGates(w io.Writer, p painter, v explainView, now time.Time) {
 		if !g.Open && g.Source != "" {
 			text += " (says " + g.Source + ")"
 		}
+		if !g.Open && !g.Since.IsZero() {
+			text += ", since " + utc(g.Since)
+		}
 		if !g.Open && !g.Next.IsZero() {
 			text += "; looked at again " + utc(g.Next)
 			if g.Next.After(now) {

@@ -33,7 +33,7 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 		if _, moved := d.States[name]; r.State.Phase.Ended() && !moved && !old.At.IsZero() {
 			continue
 		}
-		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: d.Gates[name], Verdict: r.Verdict,
+		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: dated(d.Gates[name], c.was(name, old), c.now), Verdict: r.Verdict,
 			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Kept: r.Kept, Planned: planned(r)}
 		if s.Verdict.Evidence == unwritten {
 			s.Verdict.Evidence = ""
@@ -54,6 +54,29 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 		}
 		l.statuses[name] = s
 	}
+}
+
+// was is the status before this one: this leader's, or where it is new the one that the store has.
+func (c *change) was(name string, own tree.Status) []gate.Gate {
+	if own.At.IsZero() {
+		if r := c.snap.Rollout(name); r != nil {
+			return r.Status.Gates
+		}
+	}
+	return own.Gates
+}
+
+// dated says since when each gate is open or closed.
+func dated(gates, was []gate.Gate, now time.Time) []gate.Gate {
+	out := slices.Clone(gates)
+	for i := range out {
+		g := &out[i]
+		g.Since = now
+		if j := slices.IndexFunc(was, func(o gate.Gate) bool { return o.Name == g.Name }); j >= 0 && was[j].Open == g.Open && !was[j].Since.IsZero() {
+			g.Since = was[j].Since
+		}
+	}
+	return out
 }
 
 // same compares two statuses without when they were taken, and without what only tells the time: a status that is written wakes

@@ -82,7 +82,7 @@ func (r *run) alive(found *tree.Rollout) error {
 
 func phased(found *tree.Rollout, e gate.Effect) error {
 	name, phase := found.Spec.Name, found.State.Phase
-	return in(phase, of(name, refused("%s is %s since %s: %s", name, strings.ReplaceAll(phase.String(), "_", " "), words.UTC(found.State.Since), strings.ReplaceAll(e.Refused, "NAME", name))))
+	return in(phase, of(name, refused("%s is %s since %s: %s", name, phase, words.UTC(found.State.Since), strings.ReplaceAll(e.Refused, "NAME", name))))
 }
 
 // whole finds a rollout that has not ended and can be read.
@@ -136,18 +136,6 @@ func Stops(snap *tree.Snapshot) flags.Latched {
 		}
 		return 0
 	})
-}
-
-// Said quotes what a person wrote beside a flag: "by=WHO: WHY" as the verbs here write it, or anything.
-func Said(snap *tree.Snapshot, key, verb string) string {
-	comment := flags.Read(snap.Flags).Comments[strings.TrimPrefix(key, "flags/")]
-	if who, ok := strings.CutPrefix(comment, "by="); ok {
-		return verb + " by " + who
-	}
-	if comment != "" {
-		return verb + " by " + key + " (" + comment + ")"
-	}
-	return verb + " by " + key
 }
 
 // set writes keys, all or none, and looks whether they are there where the store's answer was lost.

@@ -57,13 +57,13 @@ func stopsLeft(snap *tree.Snapshot, name string) []string {
 	stops, reading := Stops(snap), flags.Read(snap.Flags)
 	var left []string
 	if stops.Frozen() {
-		left = append(left, Said(snap, tree.FreezeKey, "everything is frozen"))
+		left = append(left, gate.Said("everything is frozen", "freeze", reading.Comments["freeze"]))
 	}
 	if _, ok := stops.Pause[name]; ok {
 		left = append(left, "it is paused still")
 	}
 	if stops.BackedOut(name) {
-		left = append(left, Said(snap, "flags/"+name+"/backout", "backed out"))
+		left = append(left, gate.BackOutReason(reading, name))
 	}
 	for _, l := range reading.Loud {
 		if len(left) > 0 {
