@@ -107,7 +107,7 @@ func (s shown) reason(name string) string {
 func TestSameWords(t *testing.T) {
 	l := newDirLab(t, 8)
 	grafana := grafanatest.New(t)
-	l.write("grafana.token", "secret")
+	l.write("grafana.token", grafanatest.Token)
 	l.extra = fmt.Sprintf("grafana: {url: %q, token_file: grafana.token}\n", grafana.URL)
 	l.lead()
 	l.start("ntp", "production_2")
@@ -130,20 +130,20 @@ func TestSameWords(t *testing.T) {
 	} {
 		c.stop()
 		before := l.byCLI("ntp").reason(c.gate)
-		l.tick()
+		l.look()
 		after := l.agree(c.gate, "ntp").reason(c.gate)
 		if before != after || !strings.Contains(before, c.want) {
 			t.Errorf("%s: %q before the leader looked, %q after", c.gate, before, after)
 		}
 		c.end()
-		l.tick()
+		l.look()
 		if got := l.agree("after the end", "ntp").reason(c.gate); got != "" {
 			t.Errorf("%s is closed after its end: %s", c.gate, got)
 		}
 	}
 	for _, args := range [][]string{{"delay", "ntp", "2h", "--reason", "backup"}, {"hold", "add", "upgrade", "{}", "--for", "2000d", "--reason", "switches"}} {
 		l.sluice(args...)
-		l.tick()
+		l.look()
 		l.agree(args[0], "ntp")
 	}
 
