@@ -16,8 +16,8 @@ type plan struct {
 	patience time.Duration // of a stage; then a person has to look
 }
 
-// planFor is DESIGN's default by the size of the fleet: clean passes that admit no more than four times the exposed nodes, and
-// certified ones as soon as there are enough nodes for one.
+// planFor follows what DESIGN says by the size of the fleet: clean passes that admit no more than four times the exposed nodes, and
+// certified ones as soon as there are enough nodes for one. The rungs above 5,000 nodes are this bench's own (docs/rollouts-measured.md).
 func planFor(n int) plan {
 	share := func(s float64) int { return max(1, int(s*float64(n)+.5)) }
 	p := plan{patience: 12 * time.Hour}
