@@ -109,14 +109,14 @@ func (c *cohorts) compared() (ok bool, why string) {
 		return false, "the stage has admitted nobody"
 	case canaries == 0:
 		return false, "no stratum has both admitted nodes and controls: the stage takes all that there are, so nothing tells the change from the time of day"
-	case controls < leastControls:
-		return false, fmt.Sprintf("only %s can be compared with, %d are needed", count(controls, "control"), leastControls)
+	case controls < LeastControls:
+		return false, fmt.Sprintf("only %s can be compared with, %d are needed", count(controls, "control"), LeastControls)
 	}
 	return true, ""
 }
 
-// leastControls is how many controls a stage needs to be judged by its bounds.
-const leastControls = 50
+// LeastControls is how many controls a stage needs to be judged by its bounds.
+const LeastControls = 50
 
 // manyExposed is how many exposed nodes it takes before counts say more than each single failure.
 const manyExposed = 100

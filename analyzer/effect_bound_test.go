@@ -39,7 +39,7 @@ func TestSmallestBoundBySimulation(t *testing.T) {
 
 func TestSmallestBoundSeesNothing(t *testing.T) {
 	p := DefaultPolicy()
-	for _, c := range [][2]int{{0, 10}, {10, 0}, {1, 10}, {0, 0}} {
+	for _, c := range [][2]int{{0, 100}, {100, 0}, {1, 100}, {0, 0}, {100, LeastControls - 1}} {
 		if got := p.SmallestBound(0, c[0], c[1], .9); got != 1 {
 			t.Errorf("%d canaries beside %d controls: %v", c[0], c[1], got)
 		}

@@ -204,6 +204,16 @@ func TestLint(t *testing.T) {
 	if pace := s.LintPace("schedules.s"); len(pace) != 0 {
 		t.Errorf("how large b is follows segment x, and yet: %v", pace)
 	}
+	whole := Schedule{Stages: []Stage{{Name: "whole", Percent: Hundred}, {Name: "rest", Percent: Hundred, Pass: PassCertified}}}
+	for _, want := range []string{"stage whole: takes everyone with no holdback: no control is left", "stage rest: asks for a certified pass with no holdback of its own"} {
+		if got := fmt.Sprint(whole.Lint("schedules.s", nil, t0())); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+	two := 2 * Hundred / 100
+	if whole.Holdback = &two; len(whole.Lint("schedules.s", nil, t0())) != 0 {
+		t.Error("the holdback keeps a control, and yet", whole.Lint("schedules.s", nil, t0()))
+	}
 	s.Stages = []Stage{{Name: "c", Percent: Hundred / 10}, s.Stages[2]}
 	if pace := s.LintPace("schedules.s"); len(pace) != 1 || !strings.Contains(pace[0].Text, "stage b: adds 40% of the fleet") {
 		t.Errorf("%v", pace)

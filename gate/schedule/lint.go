@@ -35,6 +35,12 @@ func (s Schedule) Lint(path string, windows map[string]Window, now time.Time) []
 		if i > 0 && !last && s.HoldbackFor(0) == 0 && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment != "" {
 			add(i, "takes all of segment %s: no control is left in it, so the pass can only be clean", stage.Segment)
 		}
+		if !last && s.HoldbackFor(0) == 0 && stage.Nodes == 0 && stage.Percent == Hundred && stage.Segment == "" {
+			add(i, "takes everyone with no holdback: no control is left, here and in every stage after it, which add nobody")
+		}
+		if last && s.Holdback == nil && stage.Pass == PassCertified {
+			add(i, "asks for a certified pass with no holdback of its own: a fleet of fewer than 5,000 nodes has no control left, so it does not end there")
+		}
 	}
 	if n := len(s.Stages); n > 0 {
 		if last := s.Stages[n-1]; last.Segment != "" || last.Nodes > 0 || last.Percent < Hundred {

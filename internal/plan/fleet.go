@@ -30,6 +30,7 @@ type member struct {
 	certname string
 	in       []bool // by index of fleet.segments
 	domain   string
+	strata   []string // by index of strata.attributes
 }
 
 // fleet is the nodes of a track.
@@ -39,13 +40,14 @@ type fleet struct {
 	track    string
 	by       string // attribute that names the domain, "" for none
 	nodes    []member
+	strata   *strata
 	needsENC bool
 	seenENC  bool
 }
 
 // newFleet prepares to read nodes for the segments that the stages name.
 func newFleet(r Request) (*fleet, error) {
-	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc.")}
+	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc."), strata: newStrata(r)}
 	definitions := segment.Definitions(r.Segments)
 	for _, stage := range r.Schedule.Stages {
 		if stage.Segment == "" || slices.Contains(f.segments, stage.Segment) {
@@ -88,7 +90,7 @@ func (f *fleet) add(n row) error {
 		return nil // upstream has it elsewhere
 	}
 	attributes := selector.Of(n.Certname, n.Facts, n.Trusted, n.ENC)
-	m := member{certname: n.Certname, in: make([]bool, len(f.matches))}
+	m := member{certname: n.Certname, in: make([]bool, len(f.matches)), strata: f.strata.of(attributes)}
 	for i, match := range f.matches {
 		m.in[i] = match(n.Certname, attributes)
 	}

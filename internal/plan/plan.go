@@ -50,10 +50,14 @@ type Stage struct {
 	schedule.Times
 	Segment string `json:"segment,omitempty"`
 	Size    string `json:"size"`
-	Of      int    `json:"of"`    // nodes of the segment
-	New     int    `json:"new"`   // nodes that the stage adds
-	Total   int    `json:"total"` // nodes that have the change at its end
-	Control int    `json:"control"`
+	Of      int    `json:"of"`      // nodes of the segment
+	New     int    `json:"new"`     // nodes that the stage adds
+	Total   int    `json:"total"`   // nodes that have the change at its end
+	Control int    `json:"control"` // nodes of the segment that do not have it then
+	// Compared are those of Control in whose stratum the stage has nodes: the exact test needs 50.
+	Compared int `json:"compared"`
+	// Bare are strata in which the stage has nodes and leaves no control.
+	Bare []Stratum `json:"without_control,omitempty"`
 	// Detects is the smallest share of nodes failing that the stop rule sees with Power; 1 is nothing at all.
 	Detects float64 `json:"detects"`
 	// Bound is the smallest share of nodes with a failure that no node without the change has, such that the exact test on new
@@ -119,10 +123,10 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 	for i, stage := range r.Schedule.Stages {
 		s := &p.Stages[i]
 		total += s.New
-		s.Segment, s.Of, s.Total, s.Control, s.Approval = stage.Segment, sizes[i], total, len(f.nodes)-total, stage.Approval
-		s.Size = SizeOf(stage)
+		s.Segment, s.Of, s.Total, s.Approval, s.Size = stage.Segment, sizes[i], total, stage.Approval, SizeOf(stage)
+		s.Control, s.Compared, s.Bare = f.control(i, stage.Segment, spec.PolicyOf(i), admitted)
 		s.Detects = spec.PolicyOf(i).SmallestEffect(s.New, total, Power)
-		s.Bound = spec.PolicyOf(i).SmallestBound(i, total, len(f.nodes)-total, Power)
+		s.Bound = spec.PolicyOf(i).SmallestBound(i, s.New, s.Compared, Power)
 		s.RulesOut = stats.ClopperPearsonUpper(0, total, .95)
 		if stage.TimeZone != nil {
 			s.Zone = stage.TimeZone.String()

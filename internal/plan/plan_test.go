@@ -62,7 +62,7 @@ func TestPlanAgainstArithmetic(t *testing.T) {
 		got, total := map[string]string{}, 0
 		for _, s := range p.Stages {
 			total += s.New
-			if s.New != len(s.Certs) || s.Total != total || s.Control != n-total {
+			if s.New != len(s.Certs) || s.Total != total {
 				t.Fatalf("%+v", s)
 			}
 			counted := 0
@@ -103,6 +103,19 @@ func TestPlanAgainstArithmetic(t *testing.T) {
 			}
 			if got[name] != want {
 				t.Fatalf("%s is in %q, expected %q", name, got[name], want)
+			}
+		}
+		had := map[string]bool{}
+		for k, s := range r.Schedule.Stages {
+			had[s.Name] = true
+			control := 0
+			for i := range n {
+				if in(i, s.Segment) && !had[got[fmt.Sprintf("n%d.example.com", i)]] {
+					control++
+				}
+			}
+			if p.Stages[k].Control != control {
+				t.Fatalf("stage %s leaves %d controls, expected %d", s.Name, p.Stages[k].Control, control)
 			}
 		}
 	})

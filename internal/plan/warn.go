@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -19,6 +20,10 @@ func (p *Plan) warn(r Request, f *fleet) {
 	p.Warnings = append([]schedule.Warning{}, s.Lint(r.Path, r.Calendar.Windows, r.Start)...)
 	for i := range p.Stages {
 		p.warnStage(r, i)
+	}
+	if unknown := f.strata.unknown(f.seenENC); len(unknown) > 0 {
+		p.Warnings = append(p.Warnings, schedule.Warning{Text: fmt.Sprintf("no node of the inventory has ENC data, so all count as having the same %s: whether a stratum is left without control is not known",
+			strings.Join(unknown, ", "))})
 	}
 	p.warnOverlap(r, f)
 }
@@ -46,9 +51,7 @@ func (p *Plan) warnStage(r Request, i int) {
 	if most := int(r.Schedule.Growth * float64(before)); i > 0 && s.New > most && !stage.Approval {
 		p.add(s.Stage, "adds %d nodes, a clean pass of %d admits at most %d (growth %g): it waits for an approval", s.New, before, most, r.Schedule.Growth)
 	}
-	if s.New > 0 && s.Control == 0 && !last {
-		p.add(s.Stage, "leaves no control node: what comes after it has nothing to compare with")
-	}
+	p.warnControl(s, r, i)
 	if limit := HourlyLimit(p.Nodes); s.New > limit {
 		p.add(s.Stage, "adds %d nodes, the edges let %d an hour through by default: it takes %s at least", s.New, limit, span(PaceOf(stage, s.New, s.Of, p.Nodes).Limit))
 	}

@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/openinfrastructure/sluice/analyzer"
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/schedule"
+)
+
+// Stratum is nodes that are compared with each other only.
+type Stratum struct {
+	Name string `json:"name"` // the values of the policy's attributes, such as web/fra1
+	New  int    `json:"new"`  // nodes of it that the stage adds
+}
+
+// strata keeps the values of the attributes by which policies tell nodes apart.
+type strata struct {
+	attributes []string
+	values     map[string]string // each value once
+}
+
+// newStrata collects the attributes of all policies of a schedule.
+func newStrata(r Request) *strata {
+	s := &strata{values: map[string]string{}}
+	spec := gate.Spec{Schedule: r.Schedule, Policy: r.Policy, Policies: r.Policies}
+	for i := range r.Schedule.Stages {
+		for _, name := range spec.PolicyOf(i).Strata {
+			if !slices.Contains(s.attributes, name) {
+				s.attributes = append(s.attributes, name)
+			}
+		}
+	}
+	return s
+}
+
+// of gives a node's values, in the order of attributes.
+func (s *strata) of(attributes func(name string) string) []string {
+	if len(s.attributes) == 0 {
+		return nil
+	}
+	out := make([]string, len(s.attributes))
+	for i, name := range s.attributes {
+		v := attributes(name)
+		if _, known := s.values[v]; !known {
+			s.values[v] = v
+		}
+		out[i] = s.values[v]
+	}
+	return out
+}
+
+// unknown names attributes that only the ENC knows, where no node has ENC data.
+func (s *strata) unknown(seenENC bool) []string {
+	return slices.DeleteFunc(slices.Clone(s.attributes), func(name string) bool { return seenENC || !strings.HasPrefix(name, "enc.") })
+}
+
+// control counts, for stage i, the nodes of its segment that do not have the change at its end; those of them that have a node of
+// the stage to be compared with; and the strata of which none is left. Strata are made as the judge makes them when a stage begins.
+func (f *fleet) control(i int, segment string, policy analyzer.Policy, admitted []int) (left, compared int, bare []Stratum) {
+	k := slices.Index(f.segments, segment)
+	at := make([]int, len(policy.Strata))
+	for j, name := range policy.Strata {
+		at[j] = slices.Index(f.strata.attributes, name)
+	}
+	keyOf := func(n *member) string {
+		values := make([]string, len(at))
+		for j := range at {
+			values[j] = n.strata[at[j]]
+		}
+		return analyzer.StratumKey(values)
+	}
+	eligible, fresh, control := map[string]int{}, map[string]int{}, map[string]int{}
+	for n := range f.nodes {
+		m := &f.nodes[n]
+		if admitted[n] < i || segment != "" && !m.in[k] {
+			continue
+		}
+		key := keyOf(m)
+		eligible[key]++
+		if admitted[n] == i {
+			fresh[key]++
+		} else {
+			control[key]++
+			left++
+		}
+	}
+	merged := map[string][2]int{}
+	for key, name := range analyzer.MergeStrata(eligible, len(at), analyzer.LeastInStratum) {
+		both := merged[name]
+		merged[name] = [2]int{both[0] + fresh[key], both[1] + control[key]}
+	}
+	for name, n := range merged {
+		switch {
+		case n[0] > 0 && n[1] > 0:
+			compared += n[1]
+		case n[0] > 0:
+			bare = append(bare, Stratum{name, n[0]})
+		}
+	}
+	slices.SortFunc(bare, func(a, b Stratum) int { return strings.Compare(a.Name, b.Name) })
+	return left, compared, bare
+}
+
+// mostBare caps the strata that a warning names.
+const mostBare = 5
+
+// warnControl tells of stages in which nothing, or not everything, can be compared. The first stage may be all canaries, and the last
+// one takes everybody unless there is a holdback.
+func (p *Plan) warnControl(s Stage, r Request, i int) {
+	stage, last := r.Schedule.Stages[i], i == len(p.Stages)-1
+	held := r.Schedule.HoldbackFor(p.Nodes)
+	whole := stage.Nodes == 0 && stage.Percent == schedule.Hundred
+	switch {
+	case s.New == 0:
+		return
+	case stage.Pass == schedule.PassCertified && s.Compared < analyzer.LeastControls:
+		p.add(s.Stage, "asks for a certified pass and leaves %d nodes to compare with, of %d that it takes: it does not end", s.Compared, analyzer.LeastControls)
+		return
+	case i == 0 && whole && stage.Segment != "", last && held == 0:
+		return
+	case s.Control == 0 && held > 0 && whole:
+		p.add(s.Stage, "the holdback of %s keeps none of its %d nodes: no control is left, so the pass can only be clean", held, s.Of)
+	case s.Control == 0 && whole && stage.Segment != "": // Schedule.Lint says so
+	case s.Control == 0:
+		p.add(s.Stage, "leaves no control in %s: what it shows has nothing to be compared with", orEveryone(stage.Segment))
+	case len(s.Bare) > 0:
+		nodes, names := 0, []string{}
+		for k, b := range s.Bare {
+			if nodes += b.New; k < mostBare {
+				names = append(names, fmt.Sprintf("%s (%d)", b.Name, b.New))
+			}
+		}
+		if len(s.Bare) > mostBare {
+			names = append(names, "…")
+		}
+		p.add(s.Stage, "leaves no control in %d strata, whose %d nodes are compared with nobody: %s", len(s.Bare), nodes, strings.Join(names, ", "))
+	}
+}
+
+func orEveryone(segment string) string {
+	if segment == "" {
+		return "the fleet"
+	}
+	return "segment " + segment
+}
