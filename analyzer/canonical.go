@@ -102,8 +102,7 @@ func (e Evidence) normalized() Evidence {
 func normalNodes(in []Node) []Node {
 	inOrder := true
 	for i := range in {
-		at := &in[i].AdmittedAt
-		if at.Location() != time.UTC || *at != at.Round(0) || i > 0 && in[i-1].Certname >= in[i].Certname {
+		if i > 0 && in[i-1].Certname >= in[i].Certname {
 			inOrder = false
 			break
 		}
@@ -112,12 +111,9 @@ func normalNodes(in []Node) []Node {
 		return in
 	}
 	out := slices.Clone(in)
-	for i := range out {
-		out[i].AdmittedAt = clean(out[i].AdmittedAt)
-	}
 	slices.SortFunc(out, func(a, b Node) int {
 		return cmp.Or(strings.Compare(a.Certname, b.Certname), cmp.Compare(a.Stage, b.Stage),
-			a.AdmittedAt.Compare(b.AdmittedAt), strings.Compare(a.Stratum, b.Stratum))
+			cmp.Compare(a.AdmittedAt, b.AdmittedAt), strings.Compare(a.Stratum, b.Stratum))
 	})
 	return out
 }

@@ -94,7 +94,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 	span := firstRuns * time.Duration(c.policy.Silence.Interval+c.policy.Silence.Splay)
 	reference := c.evidence.StageStarted
 	if s.Admitted {
-		reference = h.AdmittedAt
+		reference = h.AdmittedAt.Time()
 		t.quiet += oneIf(s.Silent)
 	}
 	until := reference.Add(span)
@@ -122,7 +122,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 	}
 	for check := range had {
 		a := &t.answers[check]
-		if s.Admitted && h.Stage == c.evidence.StageIndex {
+		if s.Admitted && int(h.Stage) == c.evidence.StageIndex {
 			a.of++
 			a.after += oneIf(had[check])
 			a.before += oneIf(lately[check])

@@ -57,7 +57,7 @@ func TestStrataDoNotMix(t *testing.T) {
 	worse := func(n Node) bool { return n.Stratum == "db" }
 	for i, n := range f.Nodes {
 		if n.Admitted() && !worse(n) && i%32 != 31 { // web nodes are rarely canaries
-			f.Nodes[i].Stage, f.Nodes[i].AdmittedAt = -1, time.Time{}
+			f.Nodes[i].Stage, f.Nodes[i].AdmittedAt = -1, 0
 		}
 	}
 	for i, n := range f.Nodes {

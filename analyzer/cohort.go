@@ -96,7 +96,7 @@ func (c *cohorts) take(h *history, runs []Run) {
 }
 
 // since: the run may have begun with the change.
-func (n *Node) since(r *Run) bool { return n.Admitted() && r.maybeSince(n.AdmittedAt) }
+func (n *Node) since(r *Run) bool { return n.Admitted() && r.maybeSince(n.AdmittedAt.Time()) }
 
 func (h *history) add(o observed) {
 	if h.since(&o.Run) {

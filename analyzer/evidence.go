@@ -11,12 +11,12 @@ const (
 // Node is one eligible node of the rollout and the cohort it is in.
 type Node struct {
 	Certname string `json:"certname"`
-	// AdmittedAt is when the admission was accepted; zero for a control.
-	AdmittedAt time.Time `json:"admitted_at"`
-	// Stage is the index of the stage that admitted the node, -1 for a control.
-	Stage int `json:"stage"`
+	// AdmittedAt is when the admission was accepted; 0 for a control.
+	AdmittedAt Moment `json:"admitted_at"`
 	// Stratum is the kind of node it is; only nodes of one stratum are compared. It does not change during a stage.
 	Stratum string `json:"stratum"`
+	// Stage is the index of the stage that admitted the node, -1 for a control.
+	Stage int32 `json:"stage"`
 	// Outside: a control that is not in the segment of this stage. Chance did not decide that, so it is not compared.
 	Outside bool `json:"outside,omitempty"`
 	// Unproven: nothing shows that the node was given the parameters; its runs are none of the change.
@@ -28,7 +28,7 @@ type Node struct {
 }
 
 // Admitted reports whether the node may have the change.
-func (n Node) Admitted() bool { return !n.AdmittedAt.IsZero() }
+func (n Node) Admitted() bool { return n.AdmittedAt != 0 }
 
 // Sources says how far the evidence can be trusted to be complete.
 type Sources struct {
@@ -102,13 +102,13 @@ func (e Evidence) problems() []string {
 	for i := range e.Nodes {
 		n := &e.Nodes[i]
 		twice, half := i > 0 && n.Certname == e.Nodes[i-1].Certname, n.Admitted() != (n.Stage >= 0)
-		if n.Certname != "" && !twice && !half && n.Stage <= e.StageIndex {
+		if n.Certname != "" && !twice && !half && int(n.Stage) <= e.StageIndex {
 			continue
 		}
 		add(n.Certname == "", "a node of the evidence has no certname")
 		add(twice, "the evidence lists node "+n.Certname+" twice")
 		add(half, "node "+n.Certname+" has an admission time without a stage, or a stage without an admission time")
-		add(n.Stage > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
+		add(int(n.Stage) > e.StageIndex, "node "+n.Certname+" was admitted by a stage after the one that is judged")
 	}
 	return out
 }

@@ -58,7 +58,7 @@ func (p Policy) States(e Evidence, yield func(certname string, s NodeState)) {
 }
 
 func (c *cohorts) stateOf(h *history) NodeState {
-	s := NodeState{Admitted: h.Admitted(), AdmittedAt: h.AdmittedAt, Stage: h.Stage}
+	s := NodeState{Admitted: h.Admitted(), AdmittedAt: h.AdmittedAt.Time(), Stage: int(h.Stage)}
 	if sum := h.Summary; sum != nil {
 		s.Runs, s.Exposed = int(sum.Runs), sum.Runs > 0
 		c.silence(&s, h)
@@ -84,7 +84,7 @@ func (c *cohorts) expose(s *NodeState, h *history) {
 	}
 	for _, o := range h.after {
 		switch {
-		case o.Exposed && o.surelySince(h.AdmittedAt, c.evidence.Now):
+		case o.Exposed && o.surelySince(h.AdmittedAt.Time(), c.evidence.Now):
 			if s.Runs == 0 {
 				s.FirstExposed = o.at()
 			}

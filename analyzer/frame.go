@@ -73,12 +73,12 @@ func (f *frame) stratum(name string) *stratum {
 // add takes a node in.
 func (f *frame) add(c *cohorts, h *history) {
 	switch {
-	case h.Admitted() && h.Stage != c.evidence.StageIndex:
+	case h.Admitted() && int(h.Stage) != c.evidence.StageIndex:
 		f.early++
 		return
 	case h.state.leftOut || h.Outside:
 		if h.Admitted() {
-			f.started(h.AdmittedAt, 1) // it was planned, and its share of the plan is due like any other
+			f.started(h.AdmittedAt.Time(), 1) // it was planned, and its share of the plan is due like any other
 		}
 		return // by what was when the stage began: a control that fell silent since had its event, and admission does not undo it
 	}
@@ -93,16 +93,16 @@ func (f *frame) add(c *cohorts, h *history) {
 		for check, o := range c.onsets(h, metrics) {
 			from[check] = from[check] || o.Before
 			if o.At != 0 && !o.Before {
-				canary := h.Admitted() && o.At >= h.AdmittedAt.UnixMilli()
+				canary := h.Admitted() && o.At >= h.AdmittedAt.milli()
 				s.events[check] = append(s.events[check], event{at: o.At, seen: o.Seen, certname: h.Certname, canary: canary, of: s})
 			}
 		}
 	}
 	arm, all := &s.controls, &s.allControls
 	if h.Admitted() {
-		j := s.joined(h.AdmittedAt.UnixMilli())
+		j := s.joined(h.AdmittedAt.milli())
 		arm, all = &j.n, &j.all
-		f.started(h.AdmittedAt, 1)
+		f.started(h.AdmittedAt.Time(), 1)
 	}
 	*all++
 	for check := range arm {

@@ -138,7 +138,7 @@ func TestRecordedBrokenCandidateStops(t *testing.T) {
 	admitted := base.End.Add(time.Second)
 	e := Evidence{
 		Rollout: "r", Stage: "s", Kind: KindEnvironment, Candidate: "candidate", Baseline: "production", StageStarted: admitted,
-		Nodes: []Node{{Certname: base.Certname, AdmittedAt: admitted}}, Runs: []Run{base, first},
+		Nodes: []Node{{Certname: base.Certname, AdmittedAt: MomentOf(admitted)}}, Runs: []Run{base, first},
 		Sources: Sources{Fresh: true, Through: first.Received}, Now: first.Received,
 	}
 	if v := Judge(DefaultPolicy(), e); v.Result != Inconclusive || v.Culprit == nil {

@@ -81,7 +81,7 @@ func (h *history) incidents(runs int, now time.Time) []incident {
 		for _, s := range shown {
 			at := slices.IndexFunc(out, func(i incident) bool { return i.index()[0] == s.index()[0] })
 			if at < 0 {
-				out = append(out, incident{signature: s, node: h.Certname, stage: h.Stage, first: o.at()})
+				out = append(out, incident{signature: s, node: h.Certname, stage: int(h.Stage), first: o.at()})
 				at = len(out) - 1
 			}
 			in := &out[at]
@@ -112,7 +112,7 @@ func (h *history) cleanSince(now time.Time) []observed {
 	var out []observed
 	for _, o := range slices.Backward(h.after) {
 		switch {
-		case o.Outcome == OK && o.surelySince(h.AdmittedAt, now):
+		case o.Outcome == OK && o.surelySince(h.AdmittedAt.Time(), now):
 			out = append(out, o)
 		case o.Outcome == Noop || o.Outcome == NotExposed && !o.fresh():
 		default:

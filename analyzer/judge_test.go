@@ -45,7 +45,7 @@ func TestOneStepFromAPass(t *testing.T) {
 		{"candidate is baseline", func(w *world, _ *Policy) { w.Baseline = "cand" }, "same environment"},
 		{"node without name", func(w *world, _ *Policy) { w.Nodes[3].Certname = "" }, "no certname"},
 		{"node twice", func(w *world, _ *Policy) { w.Nodes = append(w.Nodes, w.Nodes[25]) }, "twice"},
-		{"stage without time", func(w *world, _ *Policy) { w.Nodes[0].AdmittedAt = time.Time{} }, "without an admission time"},
+		{"stage without time", func(w *world, _ *Policy) { w.Nodes[0].AdmittedAt = 0 }, "without an admission time"},
 		{"node of a later stage", func(w *world, _ *Policy) { w.Nodes[0].Stage = 1 }, "after the one that is judged"},
 		{"zero policy", func(_ *world, p *Policy) { *p = Policy{} }, "policy: coverage"},
 		{"coverage NaN", func(_ *world, p *Policy) { p.Coverage = math.NaN() }, "policy: coverage"},
@@ -58,7 +58,7 @@ func TestOneStepFromAPass(t *testing.T) {
 		{"a noop run is no run", func(w *world, _ *Policy) { w.nth(c0, 1).Noop = true }, "fewer than 2 runs"},
 		{"a run without catalog is no run", func(w *world, _ *Policy) { w.nth(c0, 1).CatalogUUID = "" }, "fewer than 2 runs"},
 		{"status unknown", func(w *world, _ *Policy) { w.nth(c0, 1).Status = "" }, "c000.example.test: a failed run that names no resource, once so far"},
-		{"admitted after its first run", func(w *world, _ *Policy) { w.Nodes[0].AdmittedAt = now.Add(-30 * time.Minute) }, "fewer than 2 runs"},
+		{"admitted after its first run", func(w *world, _ *Policy) { w.Nodes[0].AdmittedAt = MomentOf(now.Add(-30 * time.Minute)) }, "fewer than 2 runs"},
 		{"silent", func(w *world, _ *Policy) {
 			w.drop(func(r Run) bool { return r.Certname != c0 || r.Start.Before(now.Add(-30*time.Minute)) })
 		}, "1 admitted node without a sign of life for too long: c000.example.test"},
@@ -137,7 +137,7 @@ func TestParametersChangeNeedsARunThatBeganAfterAdmission(t *testing.T) {
 	if v := w.judge(); v.Result != Pass {
 		t.Fatalf("got %s: %v, want pass", v.Result, v.Missing)
 	}
-	w.Nodes[0].AdmittedAt = w.nth(c0, 2).Start.Add(time.Second)
+	w.Nodes[0].AdmittedAt = MomentOf(w.nth(c0, 2).Start.Add(time.Second))
 	if v := w.judge(); v.Result != Inconclusive || v.Counts.Runs != 1 {
 		t.Errorf("a run that was under way at the admission: %s with %d runs, want inconclusive with 1", v.Result, v.Counts.Runs)
 	}

@@ -64,7 +64,7 @@ func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float6
 			e.Nodes[i].Stage = -1
 			if is {
 				ref = start.Add(s.admitted)
-				e.Nodes[i].AdmittedAt, e.Nodes[i].Stage = ref, 0
+				e.Nodes[i].AdmittedAt, e.Nodes[i].Stage = MomentOf(ref), 0
 				sums[i].Runs = s.runs
 			}
 			sums[i].Seen = start.Add(s.next - 30*time.Minute).UnixMilli()

@@ -142,7 +142,7 @@ func (c *cohorts) measured(h *history) (Measured, bool) {
 	}
 	reference := c.evidence.StageStarted
 	if h.Admitted() {
-		reference = h.AdmittedAt
+		reference = h.AdmittedAt.Time()
 	}
 	m := NewMeasures(c.evidence.StageStarted, c.policy.MeasuredPast())
 	any := false

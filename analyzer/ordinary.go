@@ -46,7 +46,7 @@ func (c *cohorts) ordinary(n *Node) (o ordinary, ok bool) {
 	}
 	set := func(is bool, flag uint8) { o.is |= flagIf(is, flag) }
 	set(s.Admitted, isAdmitted)
-	set(s.Admitted && n.Stage == c.evidence.StageIndex, isOwn)
+	set(s.Admitted && int(n.Stage) == c.evidence.StageIndex, isOwn)
 	set(n.Outside, isOutside)
 	set(s.Admitted && s.Exposed, isExposed)
 	set(s.Admitted && s.Exposed && s.Runs < c.policy.Runs, isBehind)

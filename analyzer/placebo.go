@@ -28,7 +28,7 @@ func (c *cohorts) placeboOf(of class, test *stats.ECS, back, from time.Time) str
 	f := frame{}
 	for _, list := range [][]*history{c.canaries, c.controls} {
 		for _, h := range list {
-			if h.Admitted() && h.Stage != c.evidence.StageIndex || h.state.leftOut || h.Outside {
+			if h.Admitted() && int(h.Stage) != c.evidence.StageIndex || h.state.leftOut || h.Outside {
 				continue
 			}
 			var first Onset

@@ -23,7 +23,7 @@ func randomWorld(t *rapid.T) (*world, Policy) {
 	w.StageIndex = rapid.IntRange(0, 1).Draw(t, "stage")
 	for i := range w.Nodes {
 		if n := &w.Nodes[i]; n.Admitted() {
-			n.Stage = rapid.IntRange(0, w.StageIndex).Draw(t, "node stage")
+			n.Stage = int32(rapid.IntRange(0, w.StageIndex).Draw(t, "node stage"))
 		}
 	}
 	for i := range w.Runs {
@@ -149,7 +149,7 @@ func TestAPassIsNeverGivenWithoutProof(t *testing.T) {
 			}
 			runs := map[string]bool{}
 			for _, r := range w.Runs {
-				if r.Certname == n.Certname && r.Environment == "cand" && r.CachedCatalog == "not_used" && !r.Noop && !r.Start.Before(n.AdmittedAt) {
+				if r.Certname == n.Certname && r.Environment == "cand" && r.CachedCatalog == "not_used" && !r.Noop && !r.Start.Before(n.AdmittedAt.Time()) {
 					runs[r.Hash] = true
 				}
 			}

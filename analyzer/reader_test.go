@@ -36,7 +36,7 @@ func (w *world) summed(prefix string, n, stage int, admitted time.Time, runs int
 		if !admitted.IsZero() {
 			s.Last = admitted.Add(-5 * time.Minute).UnixMilli()
 		}
-		w.Nodes = append(w.Nodes, Node{Certname: fmt.Sprintf("%s%05d.example.test", prefix, i), Stage: stage, AdmittedAt: admitted, Summary: &s})
+		w.Nodes = append(w.Nodes, Node{Certname: fmt.Sprintf("%s%05d.example.test", prefix, i), Stage: int32(stage), AdmittedAt: MomentOf(admitted), Summary: &s})
 	}
 }
 

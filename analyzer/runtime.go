@@ -104,7 +104,7 @@ func (c *cohorts) runTime(h *history) (bins int, ok bool) {
 func (c *cohorts) slowerOf(h *history) Slower {
 	reference := c.evidence.StageStarted
 	if h.Admitted() {
-		reference = h.AdmittedAt
+		reference = h.AdmittedAt.Time()
 	}
 	var recent Recent
 	var habit Habit

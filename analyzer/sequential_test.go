@@ -27,7 +27,7 @@ func newSim(seed uint64, n, canaries int, base, rise float64) *simFleet {
 	for i := range n {
 		node := Node{Certname: fmt.Sprintf("n%06d", i), Stage: -1, Stratum: []string{"db", "web"}[i%2], Summary: &sums[i]}
 		if picked[i] < canaries {
-			node.Stage, node.AdmittedAt = 0, start
+			node.Stage, node.AdmittedAt = 0, MomentOf(start)
 		}
 		sums[i].Habit = Habit{Reports: 8, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Enforced: true, Last: start.UnixMilli()}
 		splay := time.Duration(f.rng.Float64() * float64(30*time.Minute))

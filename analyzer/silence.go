@@ -8,7 +8,7 @@ import "time"
 func (c *cohorts) silence(s *NodeState, h *history) {
 	reference := c.evidence.StageStarted
 	if h.Admitted() {
-		reference = h.AdmittedAt
+		reference = h.AdmittedAt.Time()
 	}
 	var habit Habit
 	if sum := h.Summary; sum != nil {

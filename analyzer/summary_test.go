@@ -35,7 +35,7 @@ func summarised(e Evidence, p Policy) Evidence {
 		sum := &Summary{}
 		reference := e.StageStarted
 		if n.Admitted() {
-			reference = n.AdmittedAt
+			reference = n.AdmittedAt.Time()
 		}
 		cut := false
 		trouble := false
@@ -54,7 +54,7 @@ func summarised(e Evidence, p Policy) Evidence {
 			rings = append(rings, recent)
 			sum.Seen = max(sum.Seen, r.Alive(e.Now))
 			if n.Admitted() {
-				progress.Add(r, env(r.Environment), n.AdmittedAt, e.Now, 0, e.Kind == KindParameters)
+				progress.Add(r, env(r.Environment), n.AdmittedAt.Time(), e.Now, 0, e.Kind == KindParameters)
 			}
 			if trouble = trouble || r.failed() || r.CachedCatalog == cacheOnFailure; trouble {
 				out.Runs = append(out.Runs, *r)
@@ -162,7 +162,7 @@ func millionNodes(n int) Evidence {
 			Seen: now.Add(-time.Duration(i%1800) * time.Second).UnixMilli()}
 		e.Nodes[i] = Node{Certname: fmt.Sprintf("n%07d.example.test", i), Stage: -1, Summary: &sums[i]}
 		if i%20 == 0 {
-			e.Nodes[i].Stage, e.Nodes[i].AdmittedAt = 0, e.StageStarted.UTC()
+			e.Nodes[i].Stage, e.Nodes[i].AdmittedAt = 0, MomentOf(e.StageStarted)
 			sums[i].Runs = 2
 		}
 		if i%20_000 == 10_001 {

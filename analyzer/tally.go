@@ -66,9 +66,9 @@ func (t *tally) add(h *history, stage, runs int) {
 	}
 	n.Admitted++
 	t.strata[h.Stratum]++
-	t.first = earliest(t.first, h.AdmittedAt)
+	t.first = earliest(t.first, h.AdmittedAt.Time())
 	t.whole.add(h)
-	if h.Stage == stage {
+	if int(h.Stage) == stage {
 		t.stage.add(h)
 	}
 	if s.Excluded {

@@ -30,7 +30,7 @@ func newFleetOf(t *rapid.T, n int) *fleetOf {
 		s.Seen = start.UnixMilli()
 		f.Nodes[i] = Node{Certname: fmt.Sprintf("n%04d", i), Stage: -1, Stratum: []string{"db", "web", ""}[i%3], Outside: i%7 == 0, Summary: s}
 		if i%5 == 0 {
-			f.Nodes[i].Stage, f.Nodes[i].AdmittedAt, f.Nodes[i].Outside = 0, start.Add(-time.Hour), i%2 == 0
+			f.Nodes[i].Stage, f.Nodes[i].AdmittedAt, f.Nodes[i].Outside = 0, MomentOf(start.Add(-time.Hour)), i%2 == 0
 		}
 		if i%4 == 0 {
 			f.Nodes[i].Measured = &f.measured[i]
@@ -53,7 +53,7 @@ func (f *fleetOf) step(t *rapid.T) {
 		}
 	case 3:
 		if !n.Admitted() {
-			n.Stage, n.AdmittedAt, s.Runs = 1, f.Now, 0
+			n.Stage, n.AdmittedAt, s.Runs = 1, MomentOf(f.Now), 0
 		}
 	case 4:
 		s.Runs = 0 // it left the candidate

@@ -26,7 +26,7 @@ func newWorld(canaries, controls int) *world {
 	}}
 	for i := range canaries {
 		name := fmt.Sprintf("c%03d.example.test", i)
-		w.Nodes = append(w.Nodes, Node{Certname: name, AdmittedAt: w.StageStarted, Stage: 0})
+		w.Nodes = append(w.Nodes, Node{Certname: name, AdmittedAt: MomentOf(w.StageStarted), Stage: 0})
 		w.past(name)
 		w.run(name, -45*time.Minute, "cand")
 		w.run(name, -15*time.Minute, "cand")

@@ -38,8 +38,8 @@ type course struct {
 
 // reference is when a node's past ends.
 func (c *course) reference(i int32) time.Time {
-	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
-		return at
+	if n := &c.nodes[i]; n.Admitted() {
+		return n.AdmittedAt.Time()
 	}
 	return c.started
 }
@@ -99,8 +99,8 @@ func (c *course) after(l *ledger, id uint32, run *analyzer.Run, env uint16, now 
 		}
 	}
 	c.sums[i].Seen = l.seen[id]
-	if at := c.nodes[i].AdmittedAt; !at.IsZero() {
-		c.progress[i].Add(run, env, at, now, c.candidate, c.parameters)
+	if n := &c.nodes[i]; n.Admitted() {
+		c.progress[i].Add(run, env, n.AdmittedAt.Time(), now, c.candidate, c.parameters)
 		c.count(i)
 	}
 	c.odd(l, id, i)
@@ -161,19 +161,19 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		if n.Stage < 0 || anew {
 			at, by = state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 		} else {
-			at, by = n.AdmittedAt, n.Stage
+			at, by = n.AdmittedAt.Time(), int(n.Stage)
 		}
 		by = min(by, stage)
 		id := c.ids[i]
 		switch {
-		case !at.Equal(n.AdmittedAt):
+		case analyzer.MomentOf(at) != n.AdmittedAt:
 			c.admit(l, i, at, now)
 		case at.IsZero() && (controls || fresh(i)):
 			c.cut[i] = false
 			c.habit(l, id, int32(i))
 		}
-		if n.Stage != by {
-			n.Stage = by
+		if int(n.Stage) != by {
+			n.Stage = int32(by)
 			c.touch(int32(i))
 		}
 		if controls || fresh(i) {
@@ -204,7 +204,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 // admit notes when a node was admitted, the zero time if it is not any more.
 func (c *course) admit(l *ledger, i int, at, now time.Time) {
 	id := c.ids[i]
-	c.nodes[i].AdmittedAt, c.cut[i] = at.UTC(), false
+	c.nodes[i].AdmittedAt, c.cut[i] = analyzer.MomentOf(at), false
 	c.progress[i] = analyzer.Progress{}
 	if !at.IsZero() {
 		c.progress[i] = l.recent[id].Since(at, now, c.candidate, c.parameters)
@@ -236,7 +236,7 @@ func (l *ledger) rise(c *course, state *gate.State, stage int, member func(set, 
 			}
 			at, by := state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 			if !at.IsZero() {
-				n.Stage = min(by, stage)
+				n.Stage = int32(min(by, stage))
 				c.admit(l, i, at, now)
 			}
 		}
@@ -252,7 +252,7 @@ func (c *course) stratify(attributes []string) {
 	for i := range c.nodes {
 		keys[i] = c.stratumKey(i, attributes)
 		eligible[keys[i]] += 0
-		if n := &c.nodes[i]; !n.Outside && (n.Stage < 0 || n.Stage == c.stage) {
+		if n := &c.nodes[i]; !n.Outside && (n.Stage < 0 || int(n.Stage) == c.stage) {
 			eligible[keys[i]]++
 		}
 	}

@@ -23,7 +23,7 @@ type measured struct {
 func (c *course) draw(l *ledger, past time.Duration) {
 	var in []uint32
 	for _, i := range c.roster.order {
-		if n := &c.nodes[i]; !n.Outside && (n.Stage < 0 || n.Stage == c.stage) {
+		if n := &c.nodes[i]; !n.Outside && (n.Stage < 0 || int(n.Stage) == c.stage) {
 			in = append(in, c.ids[i])
 		}
 	}

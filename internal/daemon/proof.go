@@ -77,7 +77,7 @@ func (l *ledger) prove(rollout string, found map[string]puppetdb.Class) (without
 			without++
 			continue
 		}
-		if given(class, c.given, n.AdmittedAt) {
+		if given(class, c.given, n.AdmittedAt.Time()) {
 			n.Unproven = false
 			c.count(int32(i))
 			c.touch(int32(i))

@@ -53,8 +53,8 @@ func TestRiseSaysTheSame(t *testing.T) {
 				fresh := newRoster(&tracked{nodes: inv.nodes}, spec.Salt, inv)
 				want := anew.follow(spec, state, fresh, 24*time.Hour, member)
 				for i := range want.nodes {
-					if g, w := got.nodes[i], want.nodes[i]; !g.AdmittedAt.Equal(w.AdmittedAt) || g.Stage != w.Stage {
-						t.Fatalf("%s: step by step %s by %d, anew %s by %d", w.Certname, g.AdmittedAt, g.Stage, w.AdmittedAt, w.Stage)
+					if g, w := got.nodes[i], want.nodes[i]; g.AdmittedAt != w.AdmittedAt || g.Stage != w.Stage {
+						t.Fatalf("%s: step by step %s by %d, anew %s by %d", w.Certname, g.AdmittedAt.Time(), g.Stage, w.AdmittedAt.Time(), w.Stage)
 					}
 				}
 				for _, of := range []string{"", "even", "third"} {

@@ -52,13 +52,9 @@ func (l *ledger) saveCourse(w *savedWriter, name string, c *course) error {
 		turned := l.courses[name] != c || c.stage != stage || !c.started.Equal(started) || c.admissions != admissions || c.caps != caps
 		for i := from; i < min(from+savedAtOnce, h.Nodes) && !turned; i++ {
 			n := &c.nodes[i]
-			at := int64(0)
-			if n.Admitted() {
-				at = n.AdmittedAt.UnixNano()
-			}
 			w.buf = binary.LittleEndian.AppendUint32(w.buf, c.ids[i])
-			w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(at))
-			w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(int32(n.Stage)))
+			w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(n.AdmittedAt))
+			w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(n.Stage))
 			w.buf = binary.LittleEndian.AppendUint16(w.buf, numbers[n.Stratum])
 			w.buf = append(w.buf, savedFlag(n.Outside, savedOutside)|savedFlag(n.Unproven, savedUnproven)|savedFlag(c.cut[i], savedCut))
 			w.buf = c.progress[i].AppendBinary(w.buf)
@@ -127,10 +123,7 @@ func (r *savedReader) record(c *course, i int, strata []string) error {
 		return err
 	}
 	n := &c.nodes[i]
-	n.Stage, n.Stratum, n.Outside, n.Unproven = int(stage), strata[stratum], flags&savedOutside != 0, flags&savedUnproven != 0
-	if at != 0 {
-		n.AdmittedAt = time.Unix(0, at).UTC()
-	}
+	n.AdmittedAt, n.Stage, n.Stratum, n.Outside, n.Unproven = analyzer.Moment(at), stage, strata[stratum], flags&savedOutside != 0, flags&savedUnproven != 0
 	c.at[id], c.cut[i] = int32(i), flags&savedCut != 0
 	first, err := r.in.Peek(1)
 	if err != nil {

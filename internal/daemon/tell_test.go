@@ -18,7 +18,7 @@ func TestALookAtNothingNewWritesNoStatus(t *testing.T) {
 		n := analyzer.Node{Certname: string(rune('a'+i/100)) + string(rune('a'+i/10%10)) + string(rune('a'+i%10)), Stage: -1, Summary: &analyzer.Summary{
 			Habit: analyzer.Habit{Reports: 8, Usual: analyzer.QuartersOf(30 * time.Minute), Enforced: true, Last: at.UnixMilli()}, Seen: at.UnixMilli()}}
 		if i%10 == 0 {
-			n.Stage, n.AdmittedAt = 0, at
+			n.Stage, n.AdmittedAt = 0, analyzer.MomentOf(at)
 		}
 		e.Nodes = append(e.Nodes, n)
 	}

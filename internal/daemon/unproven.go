@@ -72,10 +72,11 @@ func unbaked(r *gate.Rollout, c *course, now time.Time) (out []*node) {
 	doubt := gate.Unresolved(&r.Verdict) != ""
 	for k, n := range c.nodes {
 		// A node that came back from a cap counts to the stage in which it did.
-		if n.AdmittedAt.IsZero() || n.AdmittedAt.Before(since) {
+		at := n.AdmittedAt.Time()
+		if !n.Admitted() || at.Before(since) {
 			continue
 		}
-		if doubt || now.Sub(n.AdmittedAt) < time.Duration(bake.Time) || int(c.sums[k].Runs) < bake.Runs {
+		if doubt || now.Sub(at) < time.Duration(bake.Time) || int(c.sums[k].Runs) < bake.Runs {
 			out = append(out, c.roster.nodes[k])
 		}
 	}

@@ -73,8 +73,8 @@ func newFleet(h *History, a *Assignments, strata []string, o Options) *fleet {
 func (f *fleet) parameters() bool { return f.o.Candidate == "" }
 
 func (f *fleet) reference(i int32) time.Time {
-	if at := f.nodes[i].AdmittedAt; !at.IsZero() {
-		return at
+	if n := &f.nodes[i]; n.Admitted() {
+		return n.AdmittedAt.Time()
 	}
 	return f.started
 }
@@ -94,7 +94,7 @@ func (f *fleet) admit(now time.Time) (any bool) {
 		a := f.waiting[0]
 		f.waiting, any = f.waiting[1:], true
 		i := a.place
-		f.nodes[i].AdmittedAt, f.nodes[i].Stage, f.cut[i] = a.at, 0, false
+		f.nodes[i].AdmittedAt, f.nodes[i].Stage, f.cut[i] = analyzer.MomentOf(a.at), 0, false
 		f.progress[i] = f.recent[i].Since(a.at, now, firstEnv, f.parameters())
 		f.sums[i].Runs = f.progress[i].Runs()
 		f.habit(i)
@@ -132,8 +132,8 @@ func (f *fleet) take(r *run, now time.Time) {
 			sum.Habit = before
 		}
 	}
-	if at := f.nodes[i].AdmittedAt; !at.IsZero() {
-		f.progress[i].Add(&r.Run, env, at, now, firstEnv, f.parameters())
+	if n := &f.nodes[i]; n.Admitted() {
+		f.progress[i].Add(&r.Run, env, n.AdmittedAt.Time(), now, firstEnv, f.parameters())
 		sum.Runs = f.progress[i].Runs()
 	}
 	f.odd(i)

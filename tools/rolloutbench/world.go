@@ -125,7 +125,7 @@ func (f *fleet) since(t time.Time) time.Duration { return t.Sub(f.start) + past 
 
 // admit gives a node the change.
 func (f *fleet) admit(i, stage int, at time.Time) {
-	f.nodes[i].Stage, f.nodes[i].AdmittedAt = stage, at
+	f.nodes[i].Stage, f.nodes[i].AdmittedAt = int32(stage), analyzer.MomentOf(at)
 	f.fate[i].first = int32(f.runsUntil(i, f.since(at)))
 }
 
@@ -193,7 +193,7 @@ func (f *fleet) run(i int, outage bool) {
 	}
 	fate.troubled = true
 	at, took := f.runAt(i, int(fate.next)), 20*time.Second
-	if !fails && (!n.Admitted() || at.Before(n.AdmittedAt.Add(-2*time.Second))) {
+	if !fails && (!n.Admitted() || at.Before(n.AdmittedAt.Time().Add(-2*time.Second))) {
 		return // the judge asks healthy runs only whether a failure after the admission repeats, and whether it is over
 	}
 	if candidate && fate.next == fate.first && f.world.renamed {
