@@ -9,7 +9,7 @@ import (
 )
 
 // nullStage is one of a change that does nothing: half of 4,000 nodes are admitted evenly over a ramp. Every node runs each half
-// hour. Catalogs take a level that all nodes have in common, times noise; runs as long as ever, but for noise. It is judged
+// hour. Catalogs and runs take a level that all nodes have in common, times noise. It is judged
 // every ten minutes; what fired is by check.
 func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float64) (fired map[string]string) {
 	const n = 4000
@@ -23,6 +23,7 @@ func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float6
 		runs     int32
 		next     time.Duration
 		recent   Recent
+		typical  uint16
 		cut      bool
 	}
 	nodes := make([]sim, n)
@@ -48,7 +49,7 @@ func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float6
 					s.runs++
 				}
 				run := metricRun(start.Add(s.next), env, 3*level(s.next)*math.Exp(.3*r.NormFloat64()), false)
-				run.End = run.Start.Add(time.Duration(40e9 * math.Exp(.15*r.NormFloat64())))
+				run.End = run.Start.Add(time.Duration(40e9 * level(s.next) * math.Exp(.15*r.NormFloat64())))
 				run.Produced = run.End
 				s.m.Add(run, num)
 				if s.next >= 0 && !s.cut {
@@ -59,6 +60,7 @@ func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float6
 					sums[i].Habit = s.recent.Habit(start.Add(s.admitted), 24*time.Hour, true)
 				}
 				s.recent.Add(run, num)
+				s.typical = s.recent.Typical(start, 24*time.Hour, s.typical)
 			}
 			ref := start
 			e.Nodes[i].Stage = -1
@@ -68,6 +70,7 @@ func nullStage(seed uint64, ramp time.Duration, level func(time.Duration) float6
 				sums[i].Runs = s.runs
 			}
 			sums[i].Seen = start.Add(s.next - 30*time.Minute).UnixMilli()
+			sums[i].Typical = s.typical
 			sums[i].Slower = s.recent.Slower(sums[i].Habit, ref, is, 1, false)
 			m := s.m.Measured(ref, is, 1, false)
 			e.Nodes[i].Measured = &m
@@ -94,7 +97,7 @@ func TestTimesOfLateAdmissionsAreFair(t *testing.T) {
 		name  string
 		ramp  time.Duration
 		level func(time.Duration) float64
-	}{{"in an hour", time.Hour, flat}, {"in four hours, catalogs come faster and faster", 4 * time.Hour, falling}} {
+	}{{"in an hour", time.Hour, flat}, {"in six hours, all gets faster and faster", 6 * time.Hour, falling}} {
 		for seed := range uint64(3) {
 			if fired := nullStage(seed, w.ramp, w.level); len(fired) > 0 {
 				t.Errorf("%s, seed %d: a change that does nothing fails: %v", w.name, seed, fired)

@@ -57,6 +57,26 @@ func (l lengths) median() uint16 {
 	return oddMedian(l.of[:l.n])
 }
 
+// Typical is the median length of the healthy runs in the lookback before a stage, 0 where there is none. The past of a canary ends
+// where that of a control does: had it gone on until the admission, then in a stage that admits its nodes over hours a fleet that
+// gets faster by itself would have canaries that look slower than controls. A node that joined since has no past in either cohort.
+//
+// known is what it was before the last run came, of the same stage (0 in a new one): it stands as soon as runs of the stage have
+// displaced some of those before it.
+func (r *Recent) Typical(started time.Time, lookback time.Duration, known uint16) uint16 {
+	from, to := quarters(started.Add(-lookback), true), quarters(started, true)
+	if known != 0 && int(r.n) == len(r.marks) && r.marks[r.n-1].at >= to {
+		return known
+	}
+	var past lengths
+	for _, m := range r.marks[:r.n] {
+		if m.at >= from && m.at < to && m.healthy() {
+			past.add(m.length)
+		}
+	}
+	return past.median()
+}
+
 // Slower compares the last healthy runs since the reference with what is typical of the node: of an admitted one those of
 // the candidate, of a control all. The first does not count: it costs a second catalog and the plugins of a new environment.
 func (r *Recent) Slower(h Habit, reference time.Time, admitted bool, candidate uint16, parameters bool) Slower {
@@ -107,19 +127,16 @@ func (c *cohorts) slowerOf(h *history) Slower {
 		reference = h.AdmittedAt.Time()
 	}
 	var recent Recent
-	var habit Habit
-	cut := false
+	typical := uint16(0)
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			if r := &runs[i].Run; !r.Produced.After(c.evidence.Now) {
-				if !cut && !r.at().Before(reference) {
-					habit, cut = recent.Habit(reference, time.Duration(c.policy.Silence.Lookback), h.Admitted()), true
-				}
 				recent.Add(r, uint16(1+oneIf(r.Environment != c.evidence.Candidate)))
+				typical = recent.Typical(c.evidence.StageStarted, time.Duration(c.policy.Silence.Lookback), typical)
 			}
 		}
 	}
-	return recent.Slower(habit, reference, h.Admitted(), 1, c.evidence.Kind == KindParameters)
+	return recent.Slower(Habit{Typical: typical}, reference, h.Admitted(), 1, c.evidence.Kind == KindParameters)
 }
 
 // histogram counts nodes by bins. The zero value has none.

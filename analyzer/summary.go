@@ -27,7 +27,8 @@ type Summary struct {
 type Habit struct {
 	// Reports in the lookback; Usual is the 90th percentile of the gaps between them, Longest the longest run.
 	Reports int32 `json:"reports"`
-	// Typical is the median length of the healthy ones, in quarters of a second; 0 = not known.
+	// Typical is the median length of the healthy ones before the stage, for canaries and controls alike, in quarters of a second;
+	// 0 = not known. See Recent.Typical.
 	Typical uint16 `json:"typical,omitempty"`
 	// Enforced: one of them was no noop run.
 	Enforced bool     `json:"enforced"`
@@ -203,14 +204,13 @@ func (m mark) since(t uint32) bool { return m.at >= t || m.agent() >= t || m.fla
 
 func (m mark) agent() uint32 { return uint32(max(int64(m.at)+int64(m.skew), 0)) }
 
-// Habit sums up the runs that began in the lookback before the reference. Of a node that is admitted, a run that may have
-// begun after it is none of the past.
+// Habit sums up the runs that began in the lookback before the reference, but for Typical. Of a node that is admitted, a run that
+// may have begun after it is none of the past.
 func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted bool) Habit {
 	from, to := quarters(reference.Add(-lookback), true), quarters(reference, true)
 	var h Habit
 	var gaps [len(r.marks)]time.Duration
 	before := uint32(0)
-	var lengths lengths
 	for _, m := range r.marks[:r.n] {
 		if m.at < from || m.at >= to || admitted && m.since(to) {
 			continue
@@ -223,15 +223,11 @@ func (r *Recent) Habit(reference time.Time, lookback time.Duration, admitted boo
 		length := time.Duration(m.length) * quarter
 		h.Longest = max(h.Longest, Quarters(m.length))
 		h.Enforced = h.Enforced || m.flags&isNoop == 0
-		if m.healthy() {
-			lengths.add(m.length)
-		}
 		h.Last = fromQuarters(m.at).Add(length).UnixMilli()
 	}
 	if h.Reports > 1 {
 		h.Usual = QuartersOf(percentile90(gaps[:h.Reports-1]))
 	}
-	h.Typical = lengths.median()
 	return h
 }
 

@@ -40,7 +40,7 @@ func summarised(e Evidence, p Policy) Evidence {
 		cut := false
 		trouble := false
 		odd := Odd{}
-		habit := Habit{}
+		habit, typical := Habit{}, uint16(0)
 		lookback := time.Duration(p.Silence.Lookback)
 		for k := range e.Runs {
 			r := &e.Runs[k]
@@ -51,6 +51,7 @@ func summarised(e Evidence, p Policy) Evidence {
 				habit, cut = recent.Habit(reference, lookback, n.Admitted()), true
 			}
 			recent.Add(r, env(r.Environment))
+			typical = recent.Typical(e.StageStarted, lookback, typical)
 			rings = append(rings, recent)
 			sum.Seen = max(sum.Seen, r.Alive(e.Now))
 			if n.Admitted() {
@@ -63,6 +64,7 @@ func summarised(e Evidence, p Policy) Evidence {
 		if !cut {
 			habit = recent.Habit(reference, lookback, n.Admitted())
 		}
+		habit.Typical = typical
 		sum.Habit = habit
 		sum.Slower = recent.Slower(habit, reference, n.Admitted(), 0, e.Kind == KindParameters)
 		usual, patience := p.Silence.Patience(habit)

@@ -120,8 +120,11 @@ func (c *course) slower(l *ledger, id uint32, i int32) {
 }
 
 func (c *course) habit(l *ledger, id uint32, i int32) {
-	n := &c.nodes[i]
+	n, typical := &c.nodes[i], c.sums[i].Typical
 	c.sums[i].Habit = l.recent[id].Habit(c.reference(i), c.lookback, n.Admitted())
+	if n.Stage < 0 || int(n.Stage) >= c.stage { // those of earlier stages are compared no more
+		c.sums[i].Typical = l.recent[id].Typical(c.started, c.lookback, typical)
+	}
 }
 
 // follow brings a rollout's course up to its state, and returns it. It costs something only when nodes came or went, a
@@ -165,16 +168,19 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		}
 		by = min(by, stage)
 		id := c.ids[i]
+		if int(n.Stage) != by {
+			n.Stage = int32(by)
+			c.touch(int32(i))
+		}
+		if controls {
+			c.sums[i].Typical = 0 // the past ends with the start of this stage now
+		}
 		switch {
 		case analyzer.MomentOf(at) != n.AdmittedAt:
 			c.admit(l, i, at, now)
 		case at.IsZero() && (controls || fresh(i)):
 			c.cut[i] = false
 			c.habit(l, id, int32(i))
-		}
-		if int(n.Stage) != by {
-			n.Stage = int32(by)
-			c.touch(int32(i))
 		}
 		if controls || fresh(i) {
 			set := state.Stages[stage].Set

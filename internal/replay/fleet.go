@@ -152,7 +152,9 @@ func (f *fleet) measure(i int32) {
 }
 
 func (f *fleet) habit(i int32) {
-	f.sums[i].Habit = f.recent[i].Habit(f.reference(i), time.Duration(f.o.Policy.Silence.Lookback), f.nodes[i].Admitted())
+	typical, lookback := f.sums[i].Typical, time.Duration(f.o.Policy.Silence.Lookback)
+	f.sums[i].Habit = f.recent[i].Habit(f.reference(i), lookback, f.nodes[i].Admitted())
+	f.sums[i].Typical = f.recent[i].Typical(f.started, lookback, typical)
 }
 
 func (f *fleet) slower(i int32) {
