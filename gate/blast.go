@@ -33,6 +33,8 @@ func (s *stepper) peer(k int) *stepper {
 func (s *stepper) proven() bool {
 	var gates []Gate
 	switch i := s.state.Current(); {
+	case s.state.Phase == Settling && s.withheld():
+		return false
 	case s.state.Phase == Settling:
 		gates = []Gate{s.stragglersGate()}
 	case i < 0 || s.state.Stages[i].Full.IsZero():
@@ -179,15 +181,6 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 		return closed(GateBlast, "blast", "%s", why)
 	}
 	return opened(GateBlast, "%d more nodes may have an unproven change", room)
-}
-
-// blastOfRest is the gate for everyone above a threshold at once.
-func (s *stepper) blastOfRest(from segments.Threshold) Gate {
-	g := s.blastGate(s.r.Current, from, segments.All)
-	if room, why, bounded := s.blastRoom(s.r.Current, from, segments.All); g.Open && bounded && why != "" {
-		return closed(GateBlast, "blast", "everyone who is left would get the change at once, %d may: %s", room, why)
-	}
-	return g
 }
 
 // within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change.

@@ -97,13 +97,92 @@ func TestBlast(t *testing.T) {
 	}
 }
 
+// TestHoldbackKeepsTheBlastLimit: a holdback larger than the limit is released in steps, each past its bake before the next, with
+// another rollout beside it; neither passes the limit, and neither stands still on it. Without a limit it is released at once.
+func TestHoldbackKeepsTheBlastLimit(t *testing.T) {
+	held := 40 * schedule.Hundred / 100
+	for name, rule := range map[string]BlastRule{
+		"none":   {},
+		"fleet":  {Limit: &schedule.Amount{Nodes: 3}},
+		"one":    {Limit: &schedule.Amount{Nodes: 1}},
+		"domain": {By: "enc.datacenter", DomainLimit: &schedule.Amount{Nodes: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 24)
+			s.flag("sshd")
+			s.w.Rollouts[0].Spec.Schedule.Holdback = &held
+			s.w.Blast, s.w.Domains = rule, map[string]int{"dc0": 12, "dc1": 12}
+			steps, before := 0, 0
+			for range 3000 {
+				s.look()
+				if rule != (BlastRule{}) {
+					s.within(t)
+				}
+				n := len(s.admitted("ntp"))
+				if s.state("ntp").Phase == Settling && n > before {
+					steps++
+				}
+				before = n
+				s.w.Now = s.w.Now.Add(time.Minute)
+			}
+			for _, r := range []string{"ntp", "sshd"} {
+				if s.state(r).Phase != Completed {
+					t.Errorf("%s: %s", r, s.state(r).Phase)
+				}
+			}
+			if once := rule == (BlastRule{}); once != (steps == 1) || steps == 0 {
+				t.Errorf("the holdback came in %d steps", steps)
+			}
+		})
+	}
+}
+
+// TestReleasedNodesAreNotProvenByTheRest: while some are held back a verdict that passes says nothing of those that came last.
+func TestReleasedNodesAreNotProvenByTheRest(t *testing.T) {
+	held := 40 * schedule.Hundred / 100
+	s := newSite(t, 24)
+	s.w.Rollouts[0].Spec.Schedule.Holdback, s.w.Blast.Limit = &held, &schedule.Amount{Nodes: 3}
+	for s.state("ntp").Phase != Settling {
+		s.run(time.Minute)
+	}
+	r := s.w.Rollouts[0]
+	r.Verdict = analyzer.Verdict{Result: analyzer.Pass, Counts: analyzer.Counts{Admitted: 15, Live: 15, Exposed: 15}}
+	step := &stepper{w: &s.w, r: &r, state: r.State, after: []State{r.State}}
+	if step.proven() {
+		t.Error("the change counts as proven on everybody")
+	}
+	step.state.Stages = slices.Clone(step.state.Stages)
+	if step.state.Stages[step.state.Current()].Threshold = segments.All; !step.proven() {
+		t.Error("with nobody left to come it does not")
+	}
+}
+
+// TestHoldbackThatIsGone: nodes that were held back and left the inventory keep no rollout from its end.
+func TestHoldbackThatIsGone(t *testing.T) {
+	held := 40 * schedule.Hundred / 100
+	s := newSite(t, 24)
+	s.w.Rollouts[0].Spec.Schedule.Holdback, s.w.Blast.Limit = &held, &schedule.Amount{Nodes: 24}
+	s.w.Rollouts[0].Spec.Policy.MaxDeparted = 1
+	for s.state("ntp").Phase != Settling {
+		s.run(time.Minute)
+	}
+	if n := len(s.admitted("ntp")); n == 24 {
+		t.Fatal("nobody is held back")
+	}
+	got := s.admitted("ntp")
+	s.nodes, s.fra1 = got, nil
+	if s.run(2 * time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("%s", s.state("ntp").Phase)
+	}
+}
+
 // within fails where more nodes have a change younger than its bake than the site allows.
 func (s *site) within(t fataler) {
 	total, by := 0, map[string]int{}
 	for i := range s.w.Rollouts {
 		r := &s.w.Rollouts[i]
 		for k, n := range s.nodes {
-			if at, stage := s.admittedAt(r, n); r.State.Phase == Running && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
+			if at, stage := s.admittedAt(r, n); r.State.Phase.Active() && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
 				total++
 				by[[]string{"dc0", "dc1"}[k%2]]++
 			}
@@ -127,6 +206,8 @@ func TestUnprovenKeepsItsBounds(t *testing.T) {
 		if rapid.Bool().Draw(rt, "limited") {
 			s.w.Blast.Limit = &schedule.Amount{Nodes: rapid.IntRange(1, 6).Draw(rt, "limit")}
 		}
+		held := schedule.Percent(rapid.IntRange(0, 60).Draw(rt, "holdback")) * schedule.Hundred / 100
+		s.w.Rollouts[0].Spec.Schedule.Holdback = &held
 		s.verdict = func(r *Rollout) analyzer.Verdict {
 			v := s.healthy(r)
 			if rapid.IntRange(0, 5).Draw(rt, "doubt") == 0 {

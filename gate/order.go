@@ -93,12 +93,12 @@ func (s *stepper) promote() {
 	next := i + 1
 	last := next == len(s.r.Spec.Schedule.Stages)
 	if last {
-		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, segments.All), s.blastOfRest(st.Threshold))
+		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, segments.All), s.blastGate(s.r.Current, st.Threshold, segments.All))
 	} else {
 		target := s.target(s.r.Spec.Schedule.Stages[next], s.r.Next)
 		gates = append(gates, s.segmentGate(next), s.unprovenGate(s.r.Next, segments.None, target), s.blastGate(s.r.Next, segments.None, target))
 	}
-	if !s.open(gates...) {
+	if !s.open(gates...) || last && s.hasten() {
 		return
 	}
 	if st.Full.IsZero() { // whoever of the stage is missing comes with a later one
@@ -115,6 +115,20 @@ func (s *stepper) promote() {
 		return
 	}
 	s.admit(next, s.r.Next)
+}
+
+// hasten admits as many of all that are left as may have an unproven change, and says whether some are left: the order stands
+// until they are in, too.
+func (s *stepper) hasten() bool {
+	i := s.state.Current()
+	st := &s.state.Stages[i]
+	if s.w.Blast == (BlastRule{}) || s.heldBack() == 0 {
+		return false // the settling admits them
+	}
+	st.Target, st.Full = segments.All, time.Time{} // not full: no other rollout may take its nodes for proven
+	s.raise(i, s.r.Current, s.within(s.r.Current, st.Threshold, segments.All, s.heldBack()))
+	s.event(EventGrown, i, "sluice", fmt.Sprintf("stage %s: by a person's order as many as the limit on unproven change lets in; %d are left", st.Name, s.heldBack()))
+	return s.heldBack() > 0
 }
 
 // skip passes a stage over that a person ordered to admit nobody, as soon as the one before it has passed.

@@ -72,26 +72,36 @@ func TestPromoteInARamp(t *testing.T) {
 	}
 }
 
-// TestPromoteOfTheLastStageKeepsTheBlastLimit: leaving the last stage admits all that are left at once, an order to do so as well.
+// TestPromoteOfTheLastStageKeepsTheBlastLimit: leaving the last stage admits all that are left, an order to do so as well: as many
+// at a time as the limit lets in, and the rest when those are past their bake. Without a limit it is all at once.
 func TestPromoteOfTheLastStageKeepsTheBlastLimit(t *testing.T) {
-	s := newSite(t, 200)
-	stages := s.w.Rollouts[0].Spec.Schedule.Stages
-	for i := range stages {
-		stages[i].Ramp.InFlight.Nodes = 7
-	}
-	for len(s.state("ntp").Stages) < len(stages) {
-		s.run(time.Minute)
-	}
-	s.w.Blast.Limit = &schedule.Amount{Nodes: 20}
-	s.verdict = func(r *Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is gone"} }
-	before := len(s.admitted("ntp"))
-	d := s.order(Order{Promote: &Promotion{Stage: stages[len(stages)-1].Name}})
-	if n := len(s.admitted("ntp")); n != before || !strings.Contains(closedGates(d, "ntp"), "blast") {
-		t.Errorf("from %d to %d, closed %q", before, n, closedGates(d, "ntp"))
-	}
-	s.w.Blast.Limit = nil
-	if s.run(2 * time.Minute); len(s.admitted("ntp")) != 200 {
-		t.Errorf("without a limit %d of 200 are admitted", len(s.admitted("ntp")))
+	for _, limited := range []bool{true, false} {
+		s := newSite(t, 200)
+		stages := s.w.Rollouts[0].Spec.Schedule.Stages
+		for i := range stages {
+			stages[i].Ramp.InFlight.Nodes = 7
+		}
+		for len(s.state("ntp").Stages) < len(stages) {
+			s.run(time.Minute)
+		}
+		if limited {
+			s.w.Blast.Limit = &schedule.Amount{Nodes: 20}
+		}
+		s.verdict = func(r *Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is gone"} }
+		before := len(s.admitted("ntp"))
+		s.order(Order{Promote: &Promotion{Stage: stages[len(stages)-1].Name}})
+		got := len(s.admitted("ntp"))
+		if limited && (got <= before || got > before+20) || !limited && got != 200 {
+			t.Errorf("limited %t: from %d to %d", limited, before, got)
+		}
+		for range 300 {
+			s.look()
+			s.within(t)
+			s.w.Now = s.w.Now.Add(time.Minute)
+		}
+		if got := len(s.admitted("ntp")); got != 200 || s.state("ntp").Phase != Settling {
+			t.Errorf("limited %t: %d of 200 are admitted in the end, %s", limited, got, s.state("ntp").Phase)
+		}
 	}
 }
 

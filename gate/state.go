@@ -14,7 +14,7 @@ type Phase string
 const (
 	Waiting    Phase = ""           // queued, or a gate of the first stage is closed
 	Running    Phase = "running"    // a stage is admitted
-	Settling   Phase = "settling"   // everyone is admitted, stragglers have yet to run
+	Settling   Phase = "settling"   // every stage has passed: the holdback is released, stragglers have yet to run
 	Completed  Phase = "completed"  // the candidate is the baseline
 	BackedOut  Phase = "backed_out" // baseline was given back; vetoed
 	Superseded Phase = "superseded" // a newer rollout took its place before it began

@@ -95,6 +95,8 @@ func (s *stepper) step() {
 		switch {
 		case s.returning():
 			s.giveBack(s.rampGate())
+		case s.withheld():
+			s.release()
 		case s.open(append([]Gate{s.stragglersGate(), s.holdGate(), s.capsGate()}, s.alwaysGates()...)...):
 			s.complete()
 		}
@@ -273,18 +275,6 @@ func (s *stepper) leastStep() int {
 	st := s.state.Stages[s.state.Current()]
 	left := s.r.Current.fresh(st.Target) - s.r.Current.fresh(st.Threshold)
 	return max(1, min(s.inFlight()/4, left))
-}
-
-// settle admits everyone, the holdback included.
-func (s *stepper) settle() {
-	i := s.state.Current()
-	st := &s.state.Stages[i]
-	if st.Threshold.Less(segments.All) {
-		st.Threshold, st.Target = segments.All, segments.All
-		s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: segments.All})
-	}
-	s.phase(Settling, "")
-	s.event(EventSettling, i, "sluice", "every stage has passed: everyone is admitted")
 }
 
 // complete makes the candidate the track's baseline.

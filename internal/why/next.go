@@ -12,7 +12,7 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// Settling is the name of what follows the last stage: everyone is admitted, the holdback too.
+// Settling is the name of what follows the last stage: everyone is admitted, the holdback too, in steps where blast has a limit.
 const Settling = "settling"
 
 // Next says when it is the node's turn.
