@@ -67,26 +67,26 @@ func (s *stepper) unprovenGate(p Population, from, to segments.Threshold) Gate {
 			continue
 		}
 		if o.moved() {
-			return closed(GateUnproven, "rollout "+name, "%s has admitted nodes just now; looked at again at once", name)
+			return closed(GateUnproven, "rollout "+name, "%s has admitted nodes just now; looked at again at once", name).is("", 0)
 		}
 		if o.proven() {
 			continue
 		}
 		shared, known := s.r.Shared[name]
 		if !known {
-			return closed(GateUnproven, "rollout "+name, "which nodes have the change of %s, unproven, is not known", name)
+			return closed(GateUnproven, "rollout "+name, "which nodes have the change of %s, unproven, is not known", name).is("", 0)
 		}
 		if n, some := shared.among(p, from, to); n > 0 {
-			return closed(GateUnproven, "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name)
+			return closed(GateUnproven, "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name).is(n, 0)
 		}
 	}
-	return opened(GateUnproven, "no node that comes next has another change that is not past its bake")
+	return opened(GateUnproven, "no node that comes next has another change that is not past its bake").is(0, 0)
 }
 
 // among counts the nodes that are in p, between two thresholds, and that no earlier stage of p has.
 func (sh Shared) among(p Population, from, to segments.Threshold) (n int, some []string) {
 	for i, u := range sh.Positions {
-		if from.Admits(u) || !to.Admits(u) || !has(p.Positions, u) || has(p.Earlier, u) {
+		if from.Admits(u) || !to.Admits(u) || !holds(p.Positions, u) || holds(p.Earlier, u) {
 			continue
 		}
 		if n++; n <= 5 {
@@ -99,44 +99,57 @@ func (sh Shared) among(p Population, from, to segments.Threshold) (n int, some [
 	return n, some
 }
 
-func has(sorted []string, u string) bool {
+func holds(sorted []string, u string) bool {
 	i := sort.SearchStrings(sorted, u)
 	return i < len(sorted) && sorted[i] == u
 }
 
-// blastRoom is how many nodes of p may be admitted next, in the order of their positions, before a limit on unproven change is
-// passed; why says which one. bounded is false where there is no limit.
-func (s *stepper) blastRoom(p Population, from, to segments.Threshold) (room int, why string, bounded bool) {
+// allowance is how many nodes may be admitted next before a limit on unproven change is passed.
+type allowance struct {
+	room      int
+	why       string // which limit stands in the way of more, "" for none
+	has, most int    // nodes that have an unproven change, and that may, by that limit
+	bounded   bool   // false: the site sets no limit
+}
+
+// blastRoom is for the nodes of p between two thresholds, in the order of their positions.
+func (s *stepper) blastRoom(p Population, from, to segments.Threshold) allowance {
 	rule := s.w.Blast
 	if rule.Limit == nil && rule.DomainLimit == nil {
-		return 0, "", false
+		return allowance{}
 	}
 	if rule.DomainLimit != nil && len(p.Domains) != len(p.Positions) {
-		return 0, "the domains of the nodes that come next are not known", true
+		return allowance{why: "the domains of the nodes that come next are not known", bounded: true}
 	}
 	total, by, who := s.unproven()
-	fleet := 0
-	for _, t := range s.w.Tracks {
-		fleet += t.Nodes
-	}
+	fleet, room := s.fleet(), 0
 	for i := below(p.Positions, from); i < below(p.Positions, to); i++ {
-		if has(p.Earlier, p.Positions[i]) {
+		if holds(p.Earlier, p.Positions[i]) {
 			continue
 		}
 		if rule.Limit != nil && total+1 > rule.Limit.Of(fleet) {
-			return room, fmt.Sprintf("%d nodes have an unproven change (%s), at most %d of %d may", total, who, rule.Limit.Of(fleet), fleet), true
+			most := rule.Limit.Of(fleet)
+			return allowance{room, fmt.Sprintf("%d nodes have an unproven change (%s), at most %d of %d may", total, who, most, fleet), total, most, true}
 		}
 		if rule.DomainLimit != nil {
 			d := p.Domains[i]
 			if most := rule.DomainLimit.Of(s.w.Domains[d]); by[d]+1 > most {
-				return room, fmt.Sprintf("%d nodes of %s=%q have an unproven change (%s), at most %d of %d may", by[d], rule.By, d, who, most, s.w.Domains[d]), true
+				return allowance{room, fmt.Sprintf("%d nodes of %s=%q have an unproven change (%s), at most %d of %d may", by[d], rule.By, d, who, most, s.w.Domains[d]), by[d], most, true}
 			}
 			by[d]++
 		}
 		total++
 		room++
 	}
-	return room, "", true
+	return allowance{room: room, bounded: true}
+}
+
+// fleet counts the nodes of all tracks.
+func (s *stepper) fleet() (nodes int) {
+	for _, t := range s.w.Tracks {
+		nodes += t.Nodes
+	}
+	return nodes
 }
 
 // unproven counts the nodes on which a change is not past its bake, over all rollouts, and per domain.
@@ -168,8 +181,8 @@ func (s *stepper) unproven() (total int, by map[string]int, who string) {
 
 // blastGate keeps the unproven change of all rollouts together within what the site allows.
 func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
-	room, why, bounded := s.blastRoom(p, from, to)
-	if !bounded {
+	a := s.blastRoom(p, from, to)
+	if !a.bounded {
 		return opened(GateBlast, "the site sets no limit on unproven change")
 	}
 	for k := range s.w.Rollouts {
@@ -177,16 +190,24 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 			return closed(GateBlast, "blast", "%s has admitted nodes just now; looked at again at once", o.r.Spec.Name)
 		}
 	}
-	if room == 0 && why != "" {
-		return closed(GateBlast, "blast", "%s", why)
+	if a.room == 0 && a.why != "" && a.most == 0 && a.has == 0 {
+		return closed(GateBlast, "blast", "%s", a.why)
 	}
-	return opened(GateBlast, "%d more nodes may have an unproven change", room)
+	if a.room == 0 && a.why != "" {
+		return closed(GateBlast, "blast", "%s", a.why).is(a.has, a.most)
+	}
+	g := opened(GateBlast, "%d more nodes may have an unproven change", a.room)
+	if rule := s.w.Blast; rule.Limit != nil {
+		total, _, _ := s.unproven()
+		return g.is(total, rule.Limit.Of(s.fleet()))
+	}
+	return g // each domain has its own
 }
 
 // within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change.
 func (s *stepper) within(p Population, from, to segments.Threshold, room int) segments.Threshold {
-	if most, _, bounded := s.blastRoom(p, from, to); bounded {
-		room = min(room, most)
+	if a := s.blastRoom(p, from, to); a.bounded {
+		room = min(room, a.room)
 	}
 	return p.more(from, to, room)
 }

@@ -31,7 +31,7 @@ func (w *World) live() []Edge {
 func (s *stepper) edgesGate() Gate {
 	live := s.w.live()
 	if len(live) == 0 {
-		return closed(GateEdges, "edges", "no puppetserver has reported within %s", s.w.EdgeRule.Live)
+		return closed(GateEdges, "edges", "no puppetserver has reported within %s", s.w.EdgeRule.Live).is(0, 1)
 	}
 	var problems []string
 	for _, e := range live {
@@ -42,9 +42,9 @@ func (s *stepper) edgesGate() Gate {
 	}
 	problems = append(problems, s.bypassElsewhere(live)...)
 	if len(problems) > 0 {
-		return closed(GateEdges, "edges", "%s", strings.Join(problems, "; "))
+		return closed(GateEdges, "edges", "%s", strings.Join(problems, "; ")).is(len(problems), 0)
 	}
-	return opened(GateEdges, "%d live, all in order", len(live))
+	return opened(GateEdges, "%d live, all in order", len(live)).is(0, 0)
 }
 
 func (s *stepper) behind(e Edge) []string {

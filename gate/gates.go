@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,9 +19,11 @@ type Gate struct {
 	Name   string    `json:"name"`
 	Open   bool      `json:"open"`
 	Reason string    `json:"reason"`
+	Value  string    `json:"value,omitempty"`  // what it looks at, as Reason has it; "" where it is not known
+	Limit  string    `json:"limit,omitempty"`  // what Value is compared with
 	Source string    `json:"source,omitempty"` // who or what says so
-	Next   time.Time `json:"next,omitzero"`
-	Since  time.Time `json:"since,omitzero"` // when it was first seen as it is, open or closed; the leader's status has it
+	Next   time.Time `json:"next,omitzero"`    // when it may change by itself; else it is looked at whenever something is new
+	Since  time.Time `json:"since,omitzero"`   // when it was first seen as it is, open or closed; the leader's status has it
 }
 
 func opened(name, format string, args ...any) Gate {
@@ -45,21 +48,21 @@ func (s *stepper) entryGates(i int) []Gate {
 
 func (s *stepper) haltGate() Gate {
 	if s.w.Halt != "" {
-		return closed(GateRestored, "leader", "%s", s.w.Halt)
+		return closed(GateRestored, "leader", "%s", s.w.Halt).is(true, false)
 	}
-	return opened(GateRestored, "the store is not behind any edge")
+	return opened(GateRestored, "the store is not behind any edge").is(false, false)
 }
 
 func (s *stepper) startGate() Gate {
 	if start := s.r.Spec.Schedule.Start; start != nil && s.w.Now.Before(start.NotBefore) {
-		g := closed(GateStart, "schedule", "not before %s", start.NotBefore.Format(time.RFC3339))
+		g := closed(GateStart, "schedule", "not before %s", start.NotBefore.Format(time.RFC3339)).is("", start.NotBefore)
 		g.Next = start.NotBefore
 		return g
 	}
 	if o := s.ahead(); o != "" {
-		return closed(GateStart, "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track)
+		return closed(GateStart, "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track).is(o, s.r.Spec.Name)
 	}
-	return opened(GateStart, "it is its turn")
+	return opened(GateStart, "it is its turn").is(s.r.Spec.Name, s.r.Spec.Name)
 }
 
 func (s *stepper) flag() *flags.Rollout {
@@ -71,20 +74,20 @@ func (s *stepper) flag() *flags.Rollout {
 
 func (s *stepper) freezeGate() Gate {
 	if s.w.Stops.Frozen() {
-		return closed(GateFreeze, "flags/freeze", "%s", FreezeReason(s.w.Flags))
+		return closed(GateFreeze, "flags/freeze", "%s", FreezeReason(s.w.Flags)).is(true, false)
 	}
 	if g, frozen := s.calendarFreeze(); frozen {
-		return g
+		return g.is(true, false)
 	}
-	return opened(GateFreeze, "nothing is frozen")
+	return opened(GateFreeze, "nothing is frozen").is(false, false)
 }
 
 func (s *stepper) pauseGate() Gate {
 	name := s.r.Spec.Name
 	if _, paused := s.w.Stops.Pause[name]; !paused {
-		return opened(GatePause, "not paused")
+		return opened(GatePause, "not paused").is(false, false)
 	}
-	return closed(GatePause, "flags/"+name+"/pause", "%s", PauseReason(s.w.Flags, s.w.Stops, name))
+	return closed(GatePause, "flags/"+name+"/pause", "%s", PauseReason(s.w.Flags, s.w.Stops, name)).is(true, false)
 }
 
 func (s *stepper) delayGate() Gate {
@@ -95,18 +98,18 @@ func (s *stepper) delayGate() Gate {
 	d := flags.ReadDelay(seen.Raw)
 	source := "flags/" + s.r.Spec.Name + "/delay"
 	if d.Endless {
-		return closed(GateDelay, source, "%q is neither a time nor a duration: held with no end", d.Raw)
+		return closed(GateDelay, source, "%q is neither a time nor a duration: held with no end", d.Raw).is(d.Raw, "")
 	}
 	until := d.Until
 	if until.IsZero() {
 		until = seen.At.Add(d.For)
 	}
 	if s.w.Now.Before(until) {
-		g := closed(GateDelay, source, "delayed until %s", until.UTC().Format(time.RFC3339))
+		g := closed(GateDelay, source, "delayed until %s", until.UTC().Format(time.RFC3339)).is(d.Raw, until)
 		g.Next = until
 		return g
 	}
-	return opened(GateDelay, "the delay ended at %s", until.UTC().Format(time.RFC3339))
+	return opened(GateDelay, "the delay ended at %s", until.UTC().Format(time.RFC3339)).is(d.Raw, until)
 }
 
 func (s *stepper) sourcesGate() Gate {
@@ -115,47 +118,52 @@ func (s *stepper) sourcesGate() Gate {
 		if len(reasons) == 0 {
 			reasons = []string{"no source has been read yet"}
 		}
-		return closed(GateSources, "PuppetDB, Prometheus", "%s", strings.Join(reasons, "; "))
+		return closed(GateSources, "PuppetDB, Prometheus", "%s", strings.Join(reasons, "; ")).is(s.w.Sources.Through, "")
 	}
-	return opened(GateSources, "reports are complete through %s", s.w.Sources.Through.UTC().Format(time.RFC3339))
+	return opened(GateSources, "reports are complete through %s", s.w.Sources.Through.UTC().Format(time.RFC3339)).is(s.w.Sources.Through, "")
 }
 
 func (s *stepper) approvalGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
 	key := "flags/" + s.r.Spec.Name + "/approve/" + stage.Name
+	who := "anybody" // who may
+	if len(stage.Approvers) > 0 {
+		who = strings.Join(stage.Approvers, ", ")
+	}
 	switch t := s.flag().Approve[stage.Name]; {
 	case t == flags.Released || t == flags.Unset && s.state.Denied[stage.Name]:
-		return closed(GateApproval, key, "stage %s was denied; that ends with an approval", stage.Name)
+		return closed(GateApproval, key, "stage %s was denied; that ends with an approval", stage.Name).is("denied", who)
 	case t == flags.Unreadable:
-		return closed(GateApproval, key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name)
+		return closed(GateApproval, key, "the flag of stage %s cannot be read, so it neither approves nor denies", stage.Name).is("unreadable", who)
 	case t == flags.Set && !s.approved(stage):
-		who := approvedBy(s.flag().Said[stage.Name])
-		if who == "" {
-			who = "somebody who is not named (by=NAME)"
+		by := approvedBy(s.flag().Said[stage.Name])
+		if by == "" {
+			by = "somebody who is not named (by=NAME)"
 		}
-		return closed(GateApproval, key, "stage %s was approved by %s, who is none of its approvers: %s", stage.Name, who, strings.Join(stage.Approvers, ", "))
+		return closed(GateApproval, key, "stage %s was approved by %s, who is none of its approvers: %s", stage.Name, by, strings.Join(stage.Approvers, ", ")).is("approved by "+by, who)
 	case t == flags.Set:
-		return opened(GateApproval, "stage %s is approved", stage.Name)
+		return opened(GateApproval, "stage %s is approved", stage.Name).is("approved", who)
 	case !stage.Approval:
-		return opened(GateApproval, "stage %s needs no approval", stage.Name)
+		return opened(GateApproval, "stage %s needs no approval", stage.Name).is("", "")
 	}
-	return closed(GateApproval, key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name)
+	return closed(GateApproval, key, "stage %s waits for an approval: sluice approve %s %s", stage.Name, s.r.Spec.Name, stage.Name).is("", who)
 }
 
 func (s *stepper) windowGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
 	o, err := stage.Open(s.r.Spec.Windows, s.w.Now)
+	all := strings.Join(stage.Windows, ", ")
 	switch {
 	case err != nil:
-		return closed(GateWindow, "schedule", "%v", err)
+		return closed(GateWindow, "schedule", "%v", err).is("", all)
 	case !o.Open:
-		g := closed(GateWindow, "schedule", "outside %s", strings.Join(stage.Windows, ", "))
+		g := closed(GateWindow, "schedule", "outside %s", all).is("", all)
 		if g.Next = o.Next; !o.Next.IsZero() {
 			g.Reason += " until " + o.Next.Format(time.RFC3339)
 		}
 		return g
 	case o.Window != "":
-		return opened(GateWindow, "inside %s", o.Window)
+		return opened(GateWindow, "inside %s", o.Window).is(o.Window, all)
 	}
 	return opened(GateWindow, "stage %s may move at any time", stage.Name)
 }
@@ -167,17 +175,17 @@ func (s *stepper) holdGate() Gate {
 			if h.Key != "" {
 				what = h.Key
 			}
-			return closed(GateHold, h.key(), "%s cannot be read, so it holds everything: %s", what, h.Err)
+			return closed(GateHold, h.key(), "%s cannot be read, so it holds everything: %s", what, h.Err).is(what, "")
 		}
 		if h.Until.IsZero() || s.w.Now.Before(h.Until) {
-			g := closed(GateHold, h.key(), "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment)
+			g := closed(GateHold, h.key(), "hold %s of %s on %s: %s", h.ID, h.By, h.Selector, h.Comment).is("hold "+h.ID, h.Until)
 			if g.Next = h.Until; h.Until.IsZero() {
 				g.Reason += "; it has no end: sluice hold expire " + h.ID
 			}
 			return g
 		}
 	}
-	return opened(GateHold, "%s", s.keptText("no hold matches the nodes that come next"))
+	return opened(GateHold, "%s", s.keptText("no hold matches the nodes that come next")).is("none", "")
 }
 
 // segmentGate keeps a stage from starting that would admit nobody: an empty stage proves nothing.
@@ -185,17 +193,17 @@ func (s *stepper) segmentGate(i int) Gate {
 	stage := s.r.Spec.Schedule.Stages[i]
 	switch p := s.r.Next; {
 	case p.Err != "":
-		return closed(GateSegment, "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err)
+		return closed(GateSegment, "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err).is("", 1)
 	case len(p.Positions) == 0 && len(p.Kept) > 0 && i == 0:
-		return closed(GateSegment, "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name)
+		return closed(GateSegment, "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name).is(0, 1)
 	case len(p.Positions) == 0 && len(p.Kept) > 0:
-		return opened(GateSegment, "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name)
+		return opened(GateSegment, "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name).is(0, 0)
 	case len(p.Positions) == 0:
-		return closed(GateSegment, "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track)
+		return closed(GateSegment, "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track).is(0, 1)
 	case i == 0 && p.fresh(s.target(stage, p)) == 0:
-		return closed(GateSegment, "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage))
+		return closed(GateSegment, "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage)).is(0, 1)
 	default:
-		return opened(GateSegment, "%s holds %d nodes", segmentName(stage), len(p.Positions))
+		return opened(GateSegment, "%s holds %d nodes", segmentName(stage), len(p.Positions)).is(len(p.Positions), 1)
 	}
 }
 
@@ -208,13 +216,14 @@ func (s *stepper) rampGate() Gate {
 	if why := s.departed(); why != "" {
 		return closed(GateRamp, "puppetdb", "%s", why)
 	}
+	flying, most := max(0, c.Live-c.Exposed), s.inFlight()
 	if why := unresolved(&s.r.Verdict); why != "" {
-		return closed(GateRamp, "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why)
+		return closed(GateRamp, "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why).is(flying, most)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
-		return closed(GateRamp, "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, s.inFlight(), step)
+		return closed(GateRamp, "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, most, step).is(flying, most)
 	}
-	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(flying, most)
 }
 
 // Unresolved is what keeps more nodes from being admitted by the rollout that has the verdict, "" for nothing.
@@ -248,18 +257,19 @@ func (s *stepper) coverageGate() Gate {
 	c, p := s.r.Verdict.Counts, s.r.Spec.PolicyOf(s.state.Current())
 	want := p.Coverage
 	if c.Live == 0 {
-		return closed(GateCoverage, "analyzer", "no live admitted node: %s", s.r.Verdict.Reason)
+		return closed(GateCoverage, "analyzer", "no live admitted node: %s", s.r.Verdict.Reason).is("", want)
 	}
-	if share := float64(c.Exposed) / float64(c.Live); share < want {
-		return closed(GateCoverage, "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", "))
+	share := float64(c.Exposed) / float64(c.Live)
+	if share < want {
+		return closed(GateCoverage, "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", ")).is(share, want)
 	}
 	if why := s.departed(); why != "" {
-		return closed(GateCoverage, "puppetdb", "%s", why)
+		return closed(GateCoverage, "puppetdb", "%s", why).is(share, want)
 	}
 	if why := s.tooFew(); why != "" {
-		return closed(GateCoverage, "schedule", "%s", why)
+		return closed(GateCoverage, "schedule", "%s", why).is(c.Exposed, s.r.Spec.Schedule.Stages[s.state.Current()].MinNodes)
 	}
-	return opened(GateCoverage, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live)
+	return opened(GateCoverage, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(share, want)
 }
 
 func (s *stepper) bakeGate() Gate {
@@ -269,28 +279,32 @@ func (s *stepper) bakeGate() Gate {
 		return opened(GateBake, "stage %s added nobody", st.Name)
 	}
 	if until := st.Full.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
-		g := closed(GateBake, "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339))
+		g := closed(GateBake, "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339)).is(st.Full, until)
 		g.Next = until
 		return g
 	}
 	if runs := s.r.Verdict.Counts.Runs; runs < bake.Runs {
-		return closed(GateBake, "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs)
+		return closed(GateBake, "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs).is(runs, bake.Runs)
 	}
-	return opened(GateBake, "baked for %s and %d runs", bake.Time, bake.Runs)
+	return opened(GateBake, "baked for %s and %d runs", bake.Time, bake.Runs).is(s.r.Verdict.Counts.Runs, bake.Runs)
 }
 
 func (s *stepper) verdictGate() Gate {
 	v := s.r.Verdict
 	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
+	fell, want := v.Result.String(), analyzer.Pass.String()+" ("+cmp.Or(stage.Pass, schedule.PassClean)+")"
+	if v.Grade != "" {
+		fell += " (" + string(v.Grade) + ")"
+	}
 	switch {
 	case v.Result != analyzer.Pass:
-		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason)
+		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason).is(fell, want)
 	case v.Evidence == "":
-		return closed(GateVerdict, "analyzer", "a pass without evidence does not count")
+		return closed(GateVerdict, "analyzer", "a pass without evidence does not count").is(fell, want)
 	case stage.Pass == schedule.PassCertified && v.Grade != analyzer.Certified:
-		return closed(GateVerdict, "analyzer", "the stage needs a certified pass, this one is %s: %s", v.Grade, v.Reason)
+		return closed(GateVerdict, "analyzer", "the stage needs a certified pass, this one is %s: %s", v.Grade, v.Reason).is(fell, want)
 	}
-	return opened(GateVerdict, "%s (%s): %s", v.Result, v.Grade, v.Reason)
+	return opened(GateVerdict, "%s (%s): %s", v.Result, v.Grade, v.Reason).is(fell, want)
 }
 
 // growthGate bounds what a clean pass admits: a few times the nodes that have shown the change.
@@ -299,12 +313,12 @@ func (s *stepper) growthGate(next int) Gate {
 	newly := s.r.Next.fresh(s.target(stage, s.r.Next))
 	most := int(s.r.Spec.Schedule.Growth * float64(s.r.Verdict.Counts.Exposed))
 	if s.r.Verdict.Grade == analyzer.Certified || newly <= most {
-		return opened(GateGrowth, "stage %s adds %d nodes", stage.Name, newly)
+		return opened(GateGrowth, "stage %s adds %d nodes", stage.Name, newly).is(newly, most)
 	}
 	if s.approved(stage) {
-		return opened(GateGrowth, "stage %s adds %d nodes, which a person approved", stage.Name, newly)
+		return opened(GateGrowth, "stage %s adds %d nodes, which a person approved", stage.Name, newly).is(newly, most)
 	}
-	return closed(GateGrowth, "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most)
+	return closed(GateGrowth, "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most).is(newly, most)
 }
 
 // stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change.
@@ -313,15 +327,15 @@ func (s *stepper) stragglersGate() Gate {
 	c := v.Counts
 	switch {
 	case c.Admitted == 0 || c.Live == 0:
-		return closed(GateCoverage, "analyzer", "nothing is known of the admitted nodes: %s", v.Reason)
+		return closed(GateCoverage, "analyzer", "nothing is known of the admitted nodes: %s", v.Reason).is("", 1.)
 	case c.Exposed < c.Live:
-		return closed(GateCoverage, "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", "))
+		return closed(GateCoverage, "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", ")).is(float64(c.Exposed)/float64(c.Live), 1.)
 	case c.Silent > 0:
-		return closed(GateCoverage, "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", "))
+		return closed(GateCoverage, "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
 	case v.Result != analyzer.Pass:
-		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason)
+		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason).is(v.Result, analyzer.Pass)
 	}
-	return opened(GateCoverage, "all %d live nodes have run the change", c.Live)
+	return opened(GateCoverage, "all %d live nodes have run the change", c.Live).is(1., 1.)
 }
 
 // overdue says which deadline has passed, and what is to follow.
@@ -364,11 +378,15 @@ func (s *stepper) deadlineGate() Gate {
 	i := s.state.Current()
 	stage := s.r.Spec.Schedule.Stages[i]
 	late, _ := s.overdue()
+	since, due := s.state.Stages[i].Since, s.due()
+	if !due.After(since) {
+		due = time.Time{} // none is set
+	}
 	switch {
 	case late == "":
-		return opened(GateDeadline, "within %s", stage.Deadline.After)
-	case s.approvedSince(stage, s.due()):
-		return opened(GateDeadline, "%s, and a person approved since that it goes on", late)
+		return opened(GateDeadline, "within %s", stage.Deadline.After).is(since, due)
+	case s.approvedSince(stage, due):
+		return opened(GateDeadline, "%s, and a person approved since that it goes on", late).is(since, due)
 	}
-	return closed(GateDeadline, "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name)
+	return closed(GateDeadline, "schedule", "%s: holds until a person decides (sluice approve %s %s, or sluice backout %s)", late, s.r.Spec.Name, stage.Name, s.r.Spec.Name).is(since, due)
 }

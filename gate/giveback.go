@@ -98,10 +98,10 @@ func (k Kept) String() string {
 func (s *stepper) capsGate() Gate {
 	for i := range s.state.Caps {
 		if c := &s.state.Caps[i]; !c.Over() && c.Kind() != CapAhead {
-			return closed(GateHold, c.Source(), "%s", s.keptText(c.Source()+" keeps "+c.many()))
+			return closed(GateHold, c.Source(), "%s", s.keptText(c.Source()+" keeps "+c.many())).is(max(1, c.Count), 0)
 		}
 	}
-	return opened(GateHold, "nobody is kept from the change")
+	return opened(GateHold, "nobody is kept from the change").is(0, 0)
 }
 
 // returning says whether a lifted cap has nodes to give back.

@@ -89,7 +89,7 @@ func (s *stepper) promoted() bool {
 func (s *stepper) promote() {
 	i := s.state.Current()
 	st := &s.state.Stages[i]
-	gates := append([]Gate{opened(GatePromote, "%s ordered it: %s", s.state.Promoted.By, s.state.Promoted.Reason)}, s.haltGate(), s.freezeGate(), s.pauseGate(), s.edgesGate(), s.holdGate())
+	gates := append([]Gate{opened(GatePromote, "%s ordered it: %s", s.state.Promoted.By, s.state.Promoted.Reason).is(s.state.Promoted.By, "")}, s.haltGate(), s.freezeGate(), s.pauseGate(), s.edgesGate(), s.holdGate())
 	next := i + 1
 	last := next == len(s.r.Spec.Schedule.Stages)
 	if last {

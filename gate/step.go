@@ -160,7 +160,7 @@ func (s *stepper) run() {
 
 // open records the gates and says whether all of them are open.
 func (s *stepper) open(gates ...Gate) bool {
-	s.gates = gates
+	s.gates = sourced(gates)
 	return !slices.ContainsFunc(gates, func(g Gate) bool { return !g.Open })
 }
 

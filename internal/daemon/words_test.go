@@ -81,6 +81,9 @@ func (l *lab) agree(when, name string) shown {
 		if !slices.Contains(gate.GateNames, g.Name) {
 			l.Errorf("%s: no gate is called %q", when, g.Name)
 		}
+		if g.Source == "" || g.Value == "" && slices.Contains([]string{gate.GateBake, gate.GateCoverage, gate.GateRamp, gate.GateVerdict, gate.GatePause, gate.GateFreeze, gate.GateEdges}, g.Name) {
+			l.Errorf("%s: gate %s has no value or source of its own: %+v", when, g.Name, g)
+		}
 		if !strings.Contains(text, g.Name) || !strings.Contains(text, g.Reason) || g.Since.IsZero() {
 			l.Errorf("%s: explain does not have %s, %q, since %s:\n%s", when, g.Name, g.Reason, g.Since, text)
 		}
