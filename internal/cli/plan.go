@@ -51,7 +51,7 @@ object "enc" besides, or --enc asks the site's ENC. Without it PuppetDB is asked
 				if a.list {
 					renderMembers(w, v)
 				} else {
-					renderPlan(w, p.painter(c), v, a.by)
+					renderPlan(w, p.lookAt(c.OutOrStdout()), v, a.by)
 				}
 			})
 		},
@@ -155,24 +155,24 @@ func counted(stderr io.Writer, nodes func(adder) error) func(adder) error {
 	}
 }
 
-func renderPlan(w io.Writer, p painter, v *plan.Plan, by string) {
+func renderPlan(w io.Writer, l *look, v *plan.Plan, by string) {
 	fmt.Fprintf(w, "%s: %s nodes, holdback %s, from %s\n\n", v.Rollout, number(v.Nodes), v.Holdback, v.Start.Format(time.RFC3339))
 	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "NEW", "TOTAL", "CONTROL", "DETECTS", "BOUND", "RULES OUT", "BEGINS", "ENDS")}
 	for _, s := range v.Stages {
 		row := texts(s.Stage, fmt.Sprintf("%s (%s)", segmentText(s.Segment), number(s.Of)), s.Size, number(s.New), number(s.Total), number(s.Control), percentText(s.Detects), percentText(s.Bound), percentText(s.RulesOut))
-		rows = append(rows, append(row, passageCells(s)...))
+		rows = append(rows, append(row, passageCells(l, s)...))
 	}
 	if v.Settling > 0 {
 		rows = append(rows, texts("(settling)", "everyone", "100%", number(v.Settling), number(v.Nodes), "0"))
 	}
-	table(w, p, rows)
+	stacked(w, l, rows, 9)
 	if by != "" {
-		renderDomains(w, p, v, by)
+		renderDomains(w, l.painter, v, by)
 	}
-	renderWarnings(w, p, v.Warnings)
+	renderWarnings(w, l, v.Warnings)
 }
 
-func passageCells(s plan.Stage) []cell {
+func passageCells(l *look, s plan.Stage) []cell {
 	if s.Never != "" {
 		return []cell{{text: "never: " + s.Never, colour: red}}
 	}
@@ -180,11 +180,11 @@ func passageCells(s plan.Stage) []cell {
 	if err != nil {
 		zone = time.UTC
 	}
-	begin := s.Expected.Begin.In(zone).Format("Mon 2006-01-02 15:04 MST")
+	begin := s.Expected.Begin.In(zone).Format(l.clock())
 	if s.Approval {
 		begin += " (approval)"
 	}
-	return texts(begin, s.Expected.End.In(zone).Format("Mon 2006-01-02 15:04 MST"))
+	return texts(begin, s.Expected.End.In(zone).Format(l.clock()))
 }
 
 // percentText writes a share; one that nothing detects as a dash.

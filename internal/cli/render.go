@@ -57,15 +57,7 @@ type cell struct {
 
 // table writes rows in columns two blanks apart; the last column is not padded.
 func table(w io.Writer, p painter, rows [][]cell) {
-	var widths []int
-	for _, row := range rows {
-		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], widthOf(c.text))
-		}
-	}
+	widths := columnsOf(rows)
 	for _, row := range rows {
 		var b strings.Builder
 		for i, c := range row {
@@ -76,6 +68,24 @@ func table(w io.Writer, p painter, rows [][]cell) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// columnsOf gives the widths of a table's columns. The last cell of a row that is shorter than others, such as a sentence in place of
+// times, may be wider than its column: nothing follows it.
+func columnsOf(rows [][]cell) (widths []int) {
+	most := 0
+	for _, row := range rows {
+		most = max(most, len(row))
+	}
+	widths = make([]int, most)
+	for _, row := range rows {
+		for i, c := range row {
+			if i < len(row)-1 || len(row) == most {
+				widths[i] = max(widths[i], widthOf(c.text))
+			}
+		}
+	}
+	return widths
 }
 
 func texts(columns ...string) []cell {

@@ -103,7 +103,7 @@ large as --nodes. Approvals are taken to be given at once. Real numbers come fro
 				return err
 			}
 			v := showSchedule(conf, args[0], s, start, o.run, nodes)
-			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderSchedule(w, p.painter(c), v) })
+			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderSchedule(w, p.lookAt(c.OutOrStdout()), v) })
 		},
 	}
 	o.flags(c)
@@ -127,21 +127,21 @@ func showSchedule(c *config.Config, name string, s schedule.Schedule, start time
 	return v
 }
 
-func renderSchedule(w io.Writer, p painter, v scheduleView) {
+func renderSchedule(w io.Writer, l *look, v scheduleView) {
 	fmt.Fprintf(w, "Schedule %s from %s, with %s nodes in every segment\n\n", v.Name, v.Start.Format(time.RFC3339), number(v.Nodes))
 	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "RAMP", "BAKE", "NEEDS", "EARLIEST", "EXPECTED", "ENDS")}
 	for i, s := range v.Schedule.Stages {
 		t := v.Times[i]
 		row := texts(s.Name, segmentText(s.Segment), plan.SizeOf(s), s.Ramp.InFlight.String(), fmt.Sprintf("%s, %d runs", s.Bake.Time, s.Bake.Runs), needsText(s))
-		rows = append(rows, append(row, timeCells(t, s)...))
+		rows = append(rows, append(row, timeCells(l, t, s)...))
 	}
-	table(w, p, rows)
+	stacked(w, l, rows, 6)
 	for _, f := range v.Freezes {
 		if f.Err != "" {
-			fmt.Fprintf(w, "\n%s\n", p.paint(red, safe(fmt.Sprintf("freeze %s cannot be read, so nothing goes forward: %s", f.Name, f.Err))))
+			fmt.Fprintf(w, "\n%s\n", l.paint(red, safe(fmt.Sprintf("freeze %s cannot be read, so nothing goes forward: %s", f.Name, f.Err))))
 		}
 	}
-	renderWarnings(w, p, v.Warnings)
+	renderWarnings(w, l, v.Warnings)
 }
 
 func segmentText(name string) string {
@@ -173,7 +173,7 @@ func needsText(s schedule.Stage) string {
 }
 
 // timeCells are the beginning at the earliest, and beginning and end as expected, on the wall clock of the stage.
-func timeCells(t schedule.Times, s schedule.Stage) []cell {
+func timeCells(l *look, t schedule.Times, s schedule.Stage) []cell {
 	if t.Never != "" {
 		return []cell{{text: "never: " + t.Never, colour: red}}
 	}
@@ -181,15 +181,20 @@ func timeCells(t schedule.Times, s schedule.Stage) []cell {
 	if s.TimeZone != nil && s.TimeZone.Location != nil {
 		zone = s.TimeZone.Location
 	}
-	clock := func(at time.Time) string { return at.In(zone).Format("Mon 2006-01-02 15:04 MST") }
+	clock := func(at time.Time) string { return at.In(zone).Format(l.clock()) }
 	return texts(clock(t.Earliest.Begin), clock(t.Expected.Begin), clock(t.Expected.End))
 }
 
-func renderWarnings(w io.Writer, p painter, warnings []schedule.Warning) {
+func renderWarnings(w io.Writer, l *look, warnings []schedule.Warning) {
 	if len(warnings) > 0 {
 		fmt.Fprintln(w)
 	}
+	const sign = "Warning:"
 	for _, one := range warnings {
-		fmt.Fprintf(w, "%s %s\n", p.paint(yellow, "Warning:"), safe(one.Text))
+		text := safe(one.Text)
+		if l.width > 0 {
+			text = strings.Join(fold(text, max(leastSegment, l.width-len(sign)-1)), "\n"+strings.Repeat(" ", len(sign)+1))
+		}
+		fmt.Fprintf(w, "%s %s\n", l.paint(yellow, sign), text)
 	}
 }

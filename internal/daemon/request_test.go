@@ -2,12 +2,15 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/store/storetest"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -83,6 +86,24 @@ func TestRefusedRequests(t *testing.T) {
 				t.Errorf("it is refused again: %d writes", *writes)
 			}
 		})
+	}
+}
+
+// TestWindowThatNeverOpensIsRefused: a rollout that could not begin is refused when it is asked for, and says why.
+func TestWindowThatNeverOpensIsRefused(t *testing.T) {
+	l := newLab(t, 2).lead()
+	var over schedule.Window
+	l.must(yaml.Unmarshal([]byte(`{time_zone: UTC, years: ["2020:2021"]}`), &over))
+	cfg := l.l.site.cfg
+	never := cfg.Schedules["three"]
+	never.Stages = slices.Clone(never.Stages)
+	never.Stages[1].Windows = []string{"over"}
+	cfg.Windows = map[string]schedule.Window{"over": over}
+	cfg.Schedules["never"] = never
+	l.startBy("never", "dns", "production_3")
+	l.look()
+	if r := l.snapshot().Requests["dns"]; !strings.Contains(r.Refused, "its windows [over] do not open within") || len(l.snapshot().Rollouts) != 0 {
+		t.Errorf("%q, %d rollouts", r.Refused, len(l.snapshot().Rollouts))
 	}
 }
 

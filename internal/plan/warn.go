@@ -59,6 +59,9 @@ func (p *Plan) warnStage(r Request, i int) {
 }
 
 func (p *Plan) warnTimes(s Stage, stage schedule.Stage) {
+	if s.Of == 0 {
+		return // said already
+	}
 	if s.Never != "" {
 		p.add(s.Stage, "does not end: %s", s.Never)
 		return

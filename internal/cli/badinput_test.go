@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const badBase = "puppetdb: {url: \"http://127.0.0.1:1\"}\ntracks: {production: {}}\n"
+
+// TestBadInput is what people see of a configuration that is wrong, or in order and of no use.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	home, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	fleetFile(t, dir, 4)
+	s, text := newSite(t), ""
+	for _, c := range []struct{ file, conf string }{
+		{"unknown-zone.yml", "windows: {w: {time_zone: Europe/Berlln, weekdays: [monday]}}\nschedules: {s: {stages: [{name: all}]}}\n"},
+		{"never-opens.yml", "windows: {w: {time_zone: UTC, years: [\"2020:2021\"]}}\nschedules: {s: {stages: [{name: all, windows: [w]}]}}\n"},
+		{"no-freeze-file.yml", "freezes: {holidays: {ical: gone.ics, time_zone: Europe/Berlin}}\nschedules: {s: {stages: [{name: all}]}}\n"},
+		{"nobody.yml", "segments: {none: '{certname=\"gone.example.com\"}'}\nschedules: {s: {stages: [{name: a, segment: none, percent: 50%}, {name: all}]}}\n"},
+	} {
+		write(t, filepath.Join(dir, c.file), badBase+c.conf)
+		text += s.transcript("plan", "ntp", "--schedule", "s", "--inventory", "inventory.json", "--config.file", c.file, "--start", "2026-12-04T08:00:00Z")
+	}
+	t.Chdir(home)
+	golden(t, "badinput.txt", text)
+}
+
+// TestStackedFits: on a terminal no line of a plan's tables is wider than it, and nothing but segments' names and sentences is cut.
+func TestStackedFits(t *testing.T) {
+	rows := [][]cell{texts("STAGE", "SEGMENT", "NEW", "TOTAL", "BEGINS", "ENDS"),
+		texts("dc-fra1-1", "datacenters-dc-fra1-with-a-long-name (200)", "1234", "5678", "Fri 2026-12-04 10:00 CET", "Fri 2026-12-04 15:00 CET"),
+		texts("dc-rest", "everyone (400)", "1", "2", "never: outside business_hours, and nothing tells when that ends, whoever asks for it")}
+	for _, width := range []int{0, 70, 80, 100, 120, 300} {
+		var b bytes.Buffer
+		stacked(&b, &look{width: width}, rows, 4)
+		for _, line := range strings.Split(b.String(), "\n") {
+			if width > 0 && widthOf(line) > width {
+				t.Errorf("%d columns, and a line of %d: %q", width, widthOf(line), line)
+			}
+		}
+		for _, want := range []string{"dc-fra1-1", "1234", "5678", "Fri 2026-12-04 15:00 CET"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%d columns: no %q in\n%s", width, want, b.String())
+			}
+		}
+		if one := width == 0 || width == 300; one != (strings.Count(b.String(), "dc-rest") == 1) {
+			t.Errorf("%d columns:\n%s", width, b.String())
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// leastSegment is how far the names of segments are cut on a narrow screen.
+const leastSegment = 8
+
+// stacked writes a table that is wider than the terminal as two, with the first column in both: what stands before the column cut,
+// and what follows. The second column, names of segments, gives way where the first part is still too wide.
+func stacked(w io.Writer, l *look, rows [][]cell, cut int) {
+	if l.width == 0 || tableWidth(rows) <= l.width {
+		table(w, l.painter, rows)
+		return
+	}
+	first, second := make([][]cell, len(rows)), make([][]cell, len(rows))
+	for i, row := range rows {
+		first[i] = append([]cell{}, row[:min(cut, len(row))]...)
+		second[i] = append([]cell{row[0]}, row[min(cut, len(row)):]...)
+	}
+	second = slices.DeleteFunc(second, func(row []cell) bool { return len(row) == 1 })
+	most := 0
+	for _, row := range first {
+		most = max(most, widthOf(row[1].text))
+	}
+	if over := tableWidth(first) - l.width; over > 0 {
+		for _, row := range first {
+			row[1].text = fitCounted(row[1].text, max(leastSegment, most-over))
+		}
+	}
+	for _, row := range second { // a sentence in place of times is cut: a warning has the whole
+		if len(row) == 2 {
+			row[1].text = fit(row[1].text, max(leastSegment, l.width-columnsOf(second)[0]-2))
+		}
+	}
+	table(w, l.painter, first)
+	fmt.Fprintln(w)
+	table(w, l.painter, second)
+}
+
+// fitCounted cuts a name and leaves the number behind it whole: "datacenters-dc… (200)".
+func fitCounted(s string, most int) string {
+	i := strings.LastIndex(s, " (")
+	if i < 0 || most < widthOf(s[i:])+2 {
+		return fit(s, most)
+	}
+	return fit(s[:i], most-widthOf(s[i:])) + s[i:]
+}
+
+// tableWidth is how wide table writes the rows.
+func tableWidth(rows [][]cell) (most int) {
+	widths := columnsOf(rows)
+	for _, row := range rows {
+		line := 0
+		for i, c := range row {
+			if i == len(row)-1 {
+				line += widthOf(c.text)
+			} else {
+				line += widths[i] + 2
+			}
+		}
+		most = max(most, line)
+	}
+	return most
+}
+
+// clock is how a moment of a calendar is written, without the year where it is narrow.
+func (l *look) clock() string {
+	if l.width > 0 && l.width < 100 {
+		return "Mon 02 Jan 15:04 MST"
+	}
+	return "Mon 2006-01-02 15:04 MST"
+}
