@@ -47,6 +47,7 @@ type Daemon struct {
 	last segments.Document
 
 	collecting atomic.Pointer[collector] // the leader's, nil where this process does not lead
+	querying   sync.Mutex                // held while PuppetDB is asked for somebody who asks why
 
 	published chan struct{} // has a value when a document was written
 

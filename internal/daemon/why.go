@@ -2,26 +2,29 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/why"
+	"github.com/openinfrastructure/sluice/puppetdb"
+	"github.com/openinfrastructure/sluice/segments/compose"
 	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
 // why answers for one node as `sluice why` does. The leader has the inventory, and so knows what selectors look at; another
 // sluiced knows nodes by name.
 func (d *Daemon) why(ctx context.Context, snap *tree.Snapshot, certname, track string) (why.View, error) {
-	return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(certname), Segments: d.current().cfg.AllSegments(),
+	return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(ctx, certname), Segments: d.current().cfg.AllSegments(),
 		Member: func(digest string, count int, print string) (bool, error) {
 			return edge.FetchMember(ctx, d.store, digest, count, print)
 		}})
 }
 
 // attributes are what the leader's inventory knows of a node, nil for nothing.
-func (d *Daemon) attributes(certname string) *why.Attributes {
+func (d *Daemon) attributes(ctx context.Context, certname string) *why.Attributes {
 	c := d.collecting.Load()
 	if c == nil {
 		return nil
@@ -43,5 +46,24 @@ func (d *Daemon) attributes(certname string) *why.Attributes {
 			return len(inv.lacks([]string{name})) == 0
 		}
 		return n.encKnown
-	}}
+	}, Query: func(pql string) (compose.Members, error) { return d.holding(ctx, c.pdb, pql, certname) }}
+}
+
+// holding asks PuppetDB whether a query's answer has one node. Nobody who asks why may burden PuppetDB: one query at a time, and none
+// for longer than a segment's.
+func (d *Daemon) holding(ctx context.Context, pdb *puppetdb.Client, pql, certname string) (compose.Members, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPQL)
+	defer cancel()
+	if !d.querying.TryLock() {
+		return nil, errors.New("PuppetDB is asked for somebody else just now: ask again")
+	}
+	defer d.querying.Unlock()
+	found := compose.Members{}
+	err := pdb.PQL(ctx, pql, func(name string) error {
+		if name == certname {
+			found[name] = true
+		}
+		return nil
+	})
+	return found, err
 }

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
 	"github.com/openinfrastructure/sluice/internal/why"
+	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -73,6 +75,38 @@ func TestWhyForetells(t *testing.T) {
 	}
 	if len(stages) != 2 {
 		t.Errorf("all of them in one stage: %v", stages)
+	}
+}
+
+// TestWhyAsksPuppetDBForQueries: the leader knows who is in a segment of a PQL query by asking, and what cannot be asked is not known.
+func TestWhyAsksPuppetDBForQueries(t *testing.T) {
+	l := newLab(t, 6).lead()
+	l.l.site.cfg.Segments["fra1"] = config.Segment{PQL: `nodes[certname] { certname ~ "n0[0-3]" }`}
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	holds := func(leads bool, name string) (why.Answer, string) {
+		_, v := l.askWhy(leads, "/api/v1/why/"+name)
+		for _, s := range v.Segments {
+			if s.Name == "fra1" {
+				return s.Holds, s.Why
+			}
+		}
+		t.Fatalf("no segment fra1 in %+v", v.Segments)
+		return why.Unknown, ""
+	}
+	for name, want := range map[string]why.Answer{"n01": why.Yes, "n05": why.No} {
+		if got, reason := holds(true, name); got != want {
+			t.Errorf("%s: %v, %s; want %v", name, got, reason, want)
+		}
+	}
+	if got, reason := holds(false, "n01"); got != why.Unknown || reason == "" {
+		t.Errorf("one that does not lead: %v, %q", got, reason)
+	}
+	broken, err := puppetdb.New(puppetdb.Config{URL: "http://127.0.0.1:1"})
+	l.must(err)
+	l.l.collector.pdb = broken
+	if got, reason := holds(true, "n01"); got != why.Unknown || reason == "" {
+		t.Errorf("with PuppetDB gone: %v, %q", got, reason)
 	}
 }
 

@@ -76,7 +76,7 @@ func (q *question) willHold(r *tree.Rollout, definitions map[string]compose.Defi
 // target is the threshold that a stage to come ends at, "" where it depends on how many nodes its segment then has.
 func target(s schedule.Schedule, stage schedule.Stage, fleet int) (segments.Threshold, string) {
 	if stage.Nodes > 0 {
-		return "", fmt.Sprintf("its first %d by position; the threshold is known when it begins", stage.Nodes)
+		return "", fmt.Sprintf("its first %d by position; the threshold is known when it begins (as of now: sluice plan NAME --list)", stage.Nodes)
 	}
 	held := s.HoldbackFor(fleet)
 	t := segments.FromShare(uint64(stage.Percent))
