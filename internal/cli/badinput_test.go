@@ -56,3 +56,26 @@ func TestStackedFits(t *testing.T) {
 		}
 	}
 }
+
+// TestSentencesFold: on a terminal a gate's sentence and a paragraph go on below themselves, and no word of them is lost.
+func TestSentencesFold(t *testing.T) {
+	const sentence = "6 of 10 live admitted nodes have run the change, 95 % needed; not yet: web-0000231.iad1.example.test, web-0000414.iad1.example.test"
+	rows := [][]cell{texts("  coverage", "✖ closed", sentence), texts("  bake", "✔ open", "baked")}
+	for _, width := range []int{0, 30, 80, 120, 400} {
+		var b bytes.Buffer
+		l := &look{width: width}
+		tableFolded(&b, l, rows)
+		paragraph(&b, l, 4, sentence)
+		if got := strings.Count(strings.Join(strings.Fields(b.String()), " "), "not yet: web-0000231.iad1.example.test, web-0000414.iad1.example.test"); got != 2 && width != 30 {
+			t.Errorf("%d columns: the sentence is there %d times in\n%s", width, got, b.String())
+		}
+		for _, line := range strings.Split(b.String(), "\n") {
+			if width >= 80 && widthOf(line) > width {
+				t.Errorf("%d columns, and a line of %d: %q", width, widthOf(line), line)
+			}
+		}
+		if folded := strings.Count(b.String(), "\n") > 3; folded != (width > 0 && width < 400) {
+			t.Errorf("%d columns:\n%s", width, b.String())
+		}
+	}
+}

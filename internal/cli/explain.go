@@ -66,19 +66,19 @@ func renderExplain(w io.Writer, l *look, v explainView, now time.Time) {
 	case len(v.Gates) == 0:
 		fmt.Fprintln(w, "  not known: no leader has looked at it yet")
 	default:
-		renderGates(w, l.painter, v, now)
+		renderGates(w, l, v, now)
 	}
-	renderVerdict(w, v.Verdict)
+	renderVerdict(w, l, v.Verdict)
 	fmt.Fprintf(w, "\nEdges (published: generation %d)\n", v.Generation)
 	if len(v.Edges) == 0 {
 		fmt.Fprintln(w, "  none has ever reported")
 	}
 	for _, e := range v.Edges {
-		fmt.Fprintf(w, "  %s\n", safe(edgeLine(e, now)))
+		paragraph(w, l, 2, safe(edgeLine(e, now)))
 	}
 }
 
-func renderGates(w io.Writer, p painter, v explainView, now time.Time) {
+func renderGates(w io.Writer, l *look, v explainView, now time.Time) {
 	var rows [][]cell
 	for _, g := range v.Gates {
 		state, c := "✖ closed", red
@@ -100,10 +100,10 @@ func renderGates(w io.Writer, p painter, v explainView, now time.Time) {
 		}
 		rows = append(rows, []cell{{text: "  " + g.Name}, {state, c}, {text: safe(text)}})
 	}
-	table(w, p, rows)
+	tableFolded(w, l, rows)
 }
 
-func renderVerdict(w io.Writer, v analyzer.Verdict) {
+func renderVerdict(w io.Writer, l *look, v analyzer.Verdict) {
 	if v.Reason == "" && v.Evidence == "" {
 		return
 	}
@@ -111,22 +111,26 @@ func renderVerdict(w io.Writer, v analyzer.Verdict) {
 	if v.Grade != "" {
 		grade = " (" + string(v.Grade) + ")"
 	}
-	fmt.Fprintf(w, "\nVerdict\n  %s%s: %s\n", v.Result, grade, safe(v.Reason))
+	fmt.Fprintln(w, "\nVerdict")
+	say := func(indent int, format string, args ...any) {
+		paragraph(w, l, indent, safe(fmt.Sprintf(format, args...)))
+	}
+	say(2, "%s%s: %s", v.Result, grade, v.Reason)
 	for _, m := range v.Missing {
-		fmt.Fprintf(w, "  missing: %s\n", safe(m))
+		say(2, "missing: %s", m)
 	}
 	for _, m := range v.Uncertified {
-		fmt.Fprintf(w, "  not certified: %s\n", safe(m))
+		say(2, "not certified: %s", m)
 	}
 	for _, c := range v.Checks {
-		fmt.Fprintf(w, "  %s: %s: %s\n", c.Name, c.Result, safe(c.Reason))
+		say(2, "%s: %s: %s", c.Name, c.Result, c.Reason)
 		if b := c.Bound; b != nil && b.Events > 0 {
-			fmt.Fprintf(w, "    bound: %d of %d events on nodes with the change, %.3g expected, %d would stop it (alpha %.2g, %.2g spent at %.0f %% of the stage)\n",
+			say(4, "bound: %d of %d events on nodes with the change, %.3g expected, %d would stop it (alpha %.2g, %.2g spent at %.0f %% of the stage)",
 				b.Canary, b.Events, b.Expected, b.Reject, b.Alpha, b.Spent, 100*b.T)
 		}
 	}
 	if v.Evidence != "" {
-		fmt.Fprintf(w, "  evidence: %s\n", safe(v.Evidence))
+		say(2, "evidence: %s", v.Evidence)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-func renderWhyRollout(w io.Writer, p painter, r why.Rollout) {
+func renderWhyRollout(w io.Writer, l *look, r why.Rollout) {
+	p := l.painter
 	verdict, c := "not admitted", yellow
 	if r.Admitted {
 		verdict, c = "admitted", green
@@ -16,16 +17,16 @@ func renderWhyRollout(w io.Writer, p painter, r why.Rollout) {
 	fmt.Fprintf(w, "  %s: %s: %s\n", r.Name, p.paint(c, verdict), r.Reason)
 	fmt.Fprintf(w, "    position %s (%s), limit %s (%s)%s%s\n", r.Position, percent(segments.Threshold(r.Position)), r.Limit, percent(r.Limit), labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap))
 	for _, one := range r.Caps {
-		fmt.Fprintf(w, "    %s\n", safe(capLine(one)))
+		paragraph(w, l, 4, safe(capLine(one)))
 	}
 	renderWhySegments(w, p, "segments", r.Segments)
 	renderWhyStages(w, p, r.Stages)
 	if r.Next == nil {
 		return
 	}
-	fmt.Fprintf(w, "    next: %s\n", safe(r.Next.Says))
+	paragraph(w, l, 4, safe("next: "+r.Next.Says))
 	for _, g := range r.Next.Waits {
-		fmt.Fprintf(w, "      %s\n", safe(closedGate(g)))
+		paragraph(w, l, 6, safe(closedGate(g)))
 	}
 }
 

@@ -42,6 +42,45 @@ func stacked(w io.Writer, l *look, rows [][]cell, cut int) {
 	table(w, l.painter, second)
 }
 
+// tableFolded writes a table whose last column is a sentence: on a terminal it goes on below itself.
+func tableFolded(w io.Writer, l *look, rows [][]cell) {
+	var out [][]cell
+	for _, row := range rows {
+		last := len(row) - 1
+		before := 0
+		for _, n := range columnsOf(rows)[:last] {
+			before += n + 2
+		}
+		lines := []string{row[last].text}
+		if l.width >= before+leastSentence {
+			lines = fold(row[last].text, l.width-before)
+		}
+		for i, line := range lines {
+			one := make([]cell, last+1)
+			if i == 0 {
+				copy(one, row)
+			}
+			one[last] = cell{line, row[last].colour}
+			out = append(out, one)
+		}
+	}
+	table(w, l.painter, out)
+}
+
+// leastSentence is how many columns a sentence needs to be folded in.
+const leastSentence = 20
+
+// paragraph writes a sentence behind an indent; on a terminal what does not fit goes on below it, two columns further in.
+func paragraph(w io.Writer, l *look, indent int, text string) {
+	lines := []string{text}
+	if l.width >= indent+2+leastSentence {
+		lines = fold(text, l.width-indent-2)
+	}
+	for i, line := range lines {
+		fmt.Fprintf(w, "%*s%s\n", indent+2*min(i, 1), "", line)
+	}
+}
+
 // fitCounted cuts a name and leaves the number behind it whole: "datacenters-dc… (200)".
 func fitCounted(s string, most int) string {
 	i := strings.LastIndex(s, " (")

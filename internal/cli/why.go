@@ -57,7 +57,7 @@ stage to come has a segment that looks at facts or ENC data.`,
 			if err != nil {
 				return err
 			}
-			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderWhy(w, p.painter(c), v, ask.Now) })
+			return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderWhy(w, p.lookAt(c.OutOrStdout()), v, ask.Now) })
 		},
 	}
 	out.flag(c)
@@ -141,12 +141,12 @@ func fetched(ctx context.Context, s store.Store) func(digest string, count int, 
 	}
 }
 
-func renderWhy(w io.Writer, p painter, v why.View, now time.Time) {
+func renderWhy(w io.Writer, l *look, v why.View, now time.Time) {
 	fmt.Fprintf(w, "%s, by the published document (generation %d)\n", safe(v.Certname), v.Generation)
 	for _, pin := range v.Pins {
 		fmt.Fprintf(w, "  pinned to %s%s\n", pin.To, map[bool]string{true: " for " + pin.Rollout}[pin.Rollout != ""])
 	}
-	renderWhySegments(w, p, "segments of the configuration", v.Segments)
+	renderWhySegments(w, l.painter, "segments of the configuration", v.Segments)
 	for _, t := range v.Tracks {
 		fmt.Fprintf(w, "\ntrack %s (assumed: %s)\n  environment %s\n", t.Track, t.Assumed, t.Environment)
 		for _, name := range sortedKeys(t.Parameters) {
@@ -156,7 +156,7 @@ func renderWhy(w io.Writer, p painter, v why.View, now time.Time) {
 			fmt.Fprintln(w, "  no rollout is published on it")
 		}
 		for _, r := range t.Rollouts {
-			renderWhyRollout(w, p, r)
+			renderWhyRollout(w, l, r)
 		}
 	}
 	fmt.Fprintln(w, "\nedges, as they last reported")
@@ -164,7 +164,7 @@ func renderWhy(w io.Writer, p painter, v why.View, now time.Time) {
 		fmt.Fprintln(w, "  none has ever reported")
 	}
 	for _, e := range v.Edges {
-		fmt.Fprintf(w, "  %s\n", safe(edgeLine(e, now)))
+		paragraph(w, l, 2, safe(edgeLine(e, now)))
 	}
 }
 
