@@ -120,6 +120,9 @@ func (l *lab) report(i int, node, environment string) {
 	if i%2 == 1 {
 		dc = "ams1"
 	}
+	if to, ok := l.moved[node]; ok {
+		dc = to
+	}
 	l.pdb.SetNode(puppetdb.Node{Certname: node, Environment: environment, Facts: map[string]any{"datacenter": dc}}, l.now)
 	r := puppetdb.Report{
 		Certname: node, Environment: environment, Status: "unchanged", CachedCatalogStatus: "not_used", CatalogUUID: fmt.Sprintf("uuid-%s-%d", node, l.now.Unix()),

@@ -52,6 +52,8 @@ type lab struct {
 	nodes    []string
 	ran      map[string]map[string]bool // environment → nodes that ever ran it
 	gets     map[string]string          // node → environment of its last run
+	// moved are nodes whose datacenter is another one than at first.
+	moved map[string]string
 	// breaks says how a run of a node in an environment fails, "" if it does not.
 	breaks func(node, environment string) string
 	// metrics are those of a run in order, none if nil.
