@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
 
@@ -75,5 +76,37 @@ func TestBlastLimit(t *testing.T) {
 	}
 	if l.state("ntp").Phase != gate.Completed || most > 2 || !strings.Contains(said, `2 nodes of facts.datacenter="`) || !strings.Contains(said, "(2 of ntp), at most 2 of 6 may") {
 		t.Errorf("%s, %d at once, closed %q", l.state("ntp").Phase, most, said)
+	}
+}
+
+// TestHoldbackIsReleasedWithinTheLimit: nodes that are held back come in steps of the site's limit, and the rollout comes to its end.
+func TestHoldbackIsReleasedWithinTheLimit(t *testing.T) {
+	l := newLab(t, 22)
+	l.extra = "blast: {limit: 3}\n"
+	l.lead()
+	held := 40 * schedule.Hundred / 100
+	s := l.l.site.cfg.Schedules["train"]
+	s.Holdback = &held
+	l.l.site.cfg.Schedules["train"] = s
+	l.startBy("train", "ntp", "production_2")
+	most, before, steps := 0, 0, 0
+	for range 144 {
+		if l.state("ntp").Phase == gate.Completed {
+			break
+		}
+		l.tick()
+		n := 0
+		for _, node := range l.nodes {
+			if l.answer(node) == "production_2" {
+				n++
+			}
+		}
+		if l.state("ntp").Phase == gate.Settling && n > before {
+			steps++
+		}
+		most, before = max(most, n-before), n
+	}
+	if l.state("ntp").Phase != gate.Completed || most > 3 || steps < 2 {
+		t.Errorf("%s; %d nodes in one step at most, %d steps for the holdback; closed gates: %s", l.state("ntp").Phase, most, steps, l.closed("ntp"))
 	}
 }
