@@ -3,7 +3,6 @@ package gate
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/openinfrastructure/sluice/gate/schedule"
@@ -20,8 +19,8 @@ type BlastRule struct {
 
 // Shared are nodes of one rollout on which the change of another is not past its bake.
 type Shared struct {
-	Positions []string // u by the first one's salt, sorted
-	Names     []string // whose they are
+	Positions []segments.Point // u by the first one's salt, sorted
+	Names     []string         // whose they are
 }
 
 // peer is another rollout that is under way, as it is after this decision so far.
@@ -85,8 +84,8 @@ func (s *stepper) unprovenGate(p Population, from, to segments.Threshold) Gate {
 
 // among counts the nodes that are in p, between two thresholds, and that no earlier stage of p has.
 func (sh Shared) among(p Population, from, to segments.Threshold) (n int, some []string) {
-	for i, u := range sh.Positions {
-		if from.Admits(u) || !to.Admits(u) || !holds(p.Positions, u) || holds(p.Earlier, u) {
+	for i := below(sh.Positions, from); i < below(sh.Positions, to); i++ {
+		if u := sh.Positions[i]; !holds(p.Positions, u) || holds(p.Earlier, u) {
 			continue
 		}
 		if n++; n <= 5 {
@@ -99,9 +98,9 @@ func (sh Shared) among(p Population, from, to segments.Threshold) (n int, some [
 	return n, some
 }
 
-func holds(sorted []string, u string) bool {
-	i := sort.SearchStrings(sorted, u)
-	return i < len(sorted) && sorted[i] == u
+func holds(sorted []segments.Point, u segments.Point) bool {
+	_, found := slices.BinarySearch(sorted, u)
+	return found
 }
 
 // allowance is how many nodes may be admitted next before a limit on unproven change is passed.

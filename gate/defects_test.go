@@ -161,10 +161,10 @@ func TestPlaceInTheOrderIsTheNodesOwn(t *testing.T) {
 	}
 }
 
-func sorted(place map[string]string, names []string) []string {
-	out := make([]string, 0, len(names))
+func sorted(place map[string]string, names []string) []segments.Point {
+	out := make([]segments.Point, 0, len(names))
 	for _, n := range names {
-		out = append(out, place[n])
+		out = append(out, pointOf(place[n]))
 	}
 	slices.Sort(out)
 	return out

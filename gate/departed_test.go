@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -66,17 +65,16 @@ func TestDepartedNodesHold(t *testing.T) {
 
 // TestHeldNodesHideNoDeparture: a hold of nodes that are still there does not make up for others that are gone.
 func TestHeldNodesHideNoDeparture(t *testing.T) {
-	position := func(i int) string { return fmt.Sprintf("%016x", i) }
-	some := func(from, to int) (out []string) {
+	some := func(from, to int) (out []segments.Point) {
 		for i := from; i < to; i++ {
-			out = append(out, position(i))
+			out = append(out, segments.Point(i))
 		}
 		return out
 	}
 	of := func(p Population) string {
 		r := Rollout{Spec: Spec{Policy: analyzer.DefaultPolicy()}, Current: p}
 		s := stepper{r: &r}
-		s.state.Stages = []StageState{{Count: 40, Admitted: 10, Threshold: segments.Threshold(position(10))}}
+		s.state.Stages = []StageState{{Count: 40, Admitted: 10, Threshold: segments.Threshold(segments.Point(10).String())}}
 		return s.departed()
 	}
 	for name, c := range map[string]struct {

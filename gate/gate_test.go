@@ -72,6 +72,15 @@ func (s *site) members(segment string) ([]string, string) {
 	return s.nodes, ""
 }
 
+// pointOf reads a position that the test has made itself.
+func pointOf(u string) segments.Point {
+	p, err := segments.ParsePoint(u)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
 func (s *site) population(r *Rollout, i int) Population {
 	if i < 0 || i >= len(r.Spec.Schedule.Stages) {
 		return Population{}
@@ -81,12 +90,12 @@ func (s *site) population(r *Rollout, i int) Population {
 	for _, n := range names {
 		u := segments.Position(r.Spec.Salt, n)
 		if Capped(r.Caps, u, func(set string) bool { return s.in(set, n) }) != nil {
-			p.Kept = append(p.Kept, u)
+			p.Kept = append(p.Kept, pointOf(u))
 			continue
 		}
-		p.Positions = append(p.Positions, u)
+		p.Positions = append(p.Positions, pointOf(u))
 		if at, stage := s.admittedAt(r, n); !at.IsZero() && stage < i {
-			p.Earlier = append(p.Earlier, u)
+			p.Earlier = append(p.Earlier, pointOf(u))
 		}
 	}
 	slices.Sort(p.Positions)
@@ -95,9 +104,9 @@ func (s *site) population(r *Rollout, i int) Population {
 	if s.w.Blast.DomainLimit == nil {
 		return p
 	}
-	domain := map[string]string{}
+	domain := map[segments.Point]string{}
 	for k, n := range s.nodes {
-		domain[segments.Position(r.Spec.Salt, n)] = fmt.Sprintf("dc%d", k%2)
+		domain[segments.PointOf(r.Spec.Salt, n)] = fmt.Sprintf("dc%d", k%2)
 	}
 	for _, u := range p.Positions {
 		p.Domains = append(p.Domains, domain[u])
@@ -127,7 +136,7 @@ func (s *site) share(r *Rollout) {
 		if !o.State.Phase.Active() {
 			continue
 		}
-		names := map[string]string{}
+		names := map[segments.Point]string{}
 		for k, n := range s.nodes {
 			if len(s.w.Rollouts) == 1 && s.w.Blast == (BlastRule{}) {
 				break // nobody asks
@@ -136,7 +145,7 @@ func (s *site) share(r *Rollout) {
 			if s.beside && o != r || at.IsZero() || stage != o.State.Current() || s.w.Now.Sub(at) >= 10*time.Minute {
 				continue
 			}
-			if names[segments.Position(r.Spec.Salt, n)] = n; o == r {
+			if names[segments.PointOf(r.Spec.Salt, n)] = n; o == r {
 				r.Unproven[fmt.Sprintf("dc%d", k%2)]++
 			}
 		}
@@ -168,7 +177,7 @@ func (s *site) wish(r *Rollout) {
 	for _, n := range s.nodes {
 		u, in := segments.Position(r.Spec.Salt, n), func(set string) bool { return s.in(set, n) }
 		if at, _ := state.ReachedAt(u, in); !at.IsZero() && Capped(r.Caps, u, in) != nil && Capped(standing, u, in) == nil {
-			r.Back.Positions = append(r.Back.Positions, u)
+			r.Back.Positions = append(r.Back.Positions, pointOf(u))
 		}
 	}
 	slices.Sort(r.Back.Positions)

@@ -32,15 +32,15 @@ func (s *Spec) PolicyOf(i int) analyzer.Policy {
 
 // Target is the threshold at which a stage is complete: a share of positions, at least one node of a segment that holds
 // any, and never into the holdback. positions are those of the segment's nodes, sorted; fleet counts the track's nodes.
-func Target(s schedule.Schedule, stage schedule.Stage, positions []string, fleet int) segments.Threshold {
+func Target(s schedule.Schedule, stage schedule.Stage, positions []segments.Point, fleet int) segments.Threshold {
 	if len(positions) == 0 {
 		return segments.None
 	}
 	var t segments.Threshold
 	if stage.Nodes > 0 {
-		t = segments.Above(positions[min(stage.Nodes, len(positions))-1])
+		t = positions[min(stage.Nodes, len(positions))-1].Above()
 	} else {
-		t = segments.Higher(segments.FromShare(uint64(stage.Percent)), segments.Above(positions[0]))
+		t = segments.Higher(segments.FromShare(uint64(stage.Percent)), positions[0].Above())
 	}
 	held := s.HoldbackFor(fleet)
 	if held == 0 {

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"sort"
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
@@ -70,13 +69,13 @@ type Kept struct {
 
 // Population is who is in a stage's segment.
 type Population struct {
-	Set       string   // digest, "" = everyone on the track
-	Positions []string // u of every member, sorted
-	Earlier   []string // of the members that earlier stages admitted, sorted
-	Domains   []string // of Positions, where domains are limited
-	Count     int      // of the set
-	Kept      []string // u of the members that a cap keeps, and that Positions leaves out, sorted
-	Err       string   // why it is not known
+	Set       string           // digest, "" = everyone on the track
+	Positions []segments.Point // u of every member, sorted
+	Earlier   []segments.Point // of the members that earlier stages admitted, sorted
+	Domains   []string         // of Positions, where domains are limited
+	Count     int              // of the set
+	Kept      []segments.Point // u of the members that a cap keeps, and that Positions leaves out, sorted
+	Err       string           // why it is not known
 }
 
 // size counts the members, those kept by caps included.
@@ -125,11 +124,8 @@ type EdgeRule struct {
 	AllowUnpinned bool          // go on although no code identity is known
 }
 
-func below(positions []string, t segments.Threshold) int {
-	if t == segments.All {
-		return len(positions)
-	}
-	return sort.SearchStrings(positions, string(t))
+func below(positions []segments.Point, t segments.Threshold) int {
+	return segments.AllBelow(positions, t)
 }
 
 // Fresh counts the members below t that no earlier stage admitted.
@@ -147,11 +143,11 @@ func (p Population) more(from, target segments.Threshold, room int) segments.Thr
 	}
 	start, end := below(p.Positions, from), below(p.Positions, target)
 	for i := start; i < end; i++ {
-		if e := sort.SearchStrings(p.Earlier, p.Positions[i]); e < len(p.Earlier) && p.Earlier[e] == p.Positions[i] {
+		if holds(p.Earlier, p.Positions[i]) {
 			continue
 		}
 		if room--; room < 0 {
-			return segments.Higher(from, segments.Threshold(p.Positions[i])) // up to this one, without it
+			return segments.Higher(from, segments.Threshold(p.Positions[i].String())) // up to this one, without it
 		}
 	}
 	return target

@@ -76,15 +76,6 @@ func FromShare(parts uint64) Threshold {
 	return fromUint(q)
 }
 
-// Above is the smallest threshold that still admits the node at position u.
-func Above(u string) Threshold {
-	n, err := strconv.ParseUint(u, 16, 64)
-	if err != nil || n == 1<<64-1 {
-		return All
-	}
-	return fromUint(n + 1)
-}
-
 // Admits says whether a node at position u is below the threshold.
 func (t Threshold) Admits(u string) bool {
 	return t == All || (t != "" && u < string(t))

@@ -29,11 +29,11 @@ func TestThresholdEnds(t *testing.T) {
 	}{
 		{"zero value admits nobody", "", lowest, false},
 		{"none admits nobody, not even the lowest", None, lowest, false},
-		{"one step admits the lowest", Above(lowest), lowest, true},
+		{"one step admits the lowest", Point(0).Above(), lowest, true},
 		{"almost all leaves out the highest", FromShare(Billion - 1), highest, false},
 		{"hex ffff… leaves out the highest", "ffffffffffffffff", highest, false},
 		{"all admits the highest", All, highest, true},
-		{"above the highest is all", Above(highest), highest, true},
+		{"above the highest is all", Point(1<<64 - 1).Above(), highest, true},
 		{"half", FromShare(Billion / 2), "7fffffffffffffff", true},
 		{"half, exactly at it", FromShare(Billion / 2), "8000000000000000", false},
 	} {

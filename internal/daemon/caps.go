@@ -170,7 +170,7 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 		kept := own != "" && in(own)
 		yet := kept || cutOut
 		if !yet {
-			admitted, _ := r.State.AdmittedAt(f.positions[at], in)
+			admitted, _ := r.State.AdmittedAt(f.positions[at].String(), in)
 			yet = admitted.IsZero()
 		}
 		switch {
@@ -182,7 +182,7 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 			if k.nodes++; len(k.some) < someNames {
 				k.some = append(k.some, n.certname)
 			}
-		case gate.Capped(r.State.Caps, f.positions[at], in) == nil:
+		case gate.Capped(r.State.Caps, f.positions[at].String(), in) == nil:
 			rest = true
 		}
 	}
@@ -235,10 +235,11 @@ func (r *roster) back(state *gate.State, member func(set, print string) bool) ga
 	}
 	for k, i := range r.order {
 		in := func(set string) bool { return member(set, r.nodes[i].fingerprint()) }
-		if gate.Capped(state.Caps, r.positions[k], in) == nil || gate.Capped(standing, r.positions[k], in) != nil {
+		u := r.positions[k].String()
+		if gate.Capped(state.Caps, u, in) == nil || gate.Capped(standing, u, in) != nil {
 			continue
 		}
-		if at, _ := state.ReachedAt(r.positions[k], in); !at.IsZero() {
+		if at, _ := state.ReachedAt(u, in); !at.IsZero() {
 			p.Positions = append(p.Positions, r.positions[k])
 		}
 	}
@@ -270,7 +271,7 @@ func (c *course) unchosen(state *gate.State, r *roster, member func(set, print s
 	out := make([]bool, len(c.nodes))
 	for k, i := range r.order {
 		in := func(set string) bool { return member(set, segments.Fingerprint(c.nodes[i].Certname)) }
-		out[i] = gate.Capped(state.Caps, r.positions[k], in) != nil
+		out[i] = gate.Capped(state.Caps, r.positions[k].String(), in) != nil
 	}
 	c.chosen, c.seat = make([]analyzer.Node, 0, len(c.nodes)), make([]int32, len(c.nodes))
 	for i, gone := range out {

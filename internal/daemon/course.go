@@ -162,7 +162,7 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 		n := &c.nodes[i]
 		at, by := time.Time{}, -1
 		if n.Stage < 0 || anew {
-			at, by = state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
+			at, by = state.AdmittedAt(r.positions[k].String(), func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 		} else {
 			at, by = n.AdmittedAt.Time(), int(n.Stage)
 		}
@@ -240,7 +240,7 @@ func (l *ledger) rise(c *course, state *gate.State, stage int, member func(set, 
 			if n.Stage >= 0 {
 				continue
 			}
-			at, by := state.AdmittedAt(r.positions[k], func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
+			at, by := state.AdmittedAt(r.positions[k].String(), func(set string) bool { return member(set, segments.Fingerprint(n.Certname)) })
 			if !at.IsZero() {
 				n.Stage = int32(min(by, stage))
 				c.admit(l, i, at, now)

@@ -70,10 +70,10 @@ func TestRiseSaysTheSame(t *testing.T) {
 	})
 }
 
-func earlierByHand(r *roster, set string, state *gate.State, before int, member func(set, print string) bool) (out []string) {
+func earlierByHand(r *roster, set string, state *gate.State, before int, member func(set, print string) bool) (out []segments.Point) {
 	for k, i := range r.order {
 		in := func(set string) bool { return member(set, r.nodes[i].fingerprint()) }
-		if at, stage := state.AdmittedAt(r.positions[k], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
+		if at, stage := state.AdmittedAt(r.positions[k].String(), in); !at.IsZero() && stage < before && (set == "" || in(set)) {
 			out = append(out, r.positions[k])
 		}
 	}

@@ -3,7 +3,6 @@ package daemon
 import (
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/segments"
@@ -13,8 +12,8 @@ import (
 // inventory and the track do.
 type roster struct {
 	nodes     []*node
-	positions []string // u, sorted
-	order     []int32  // whose each of them is: places in nodes
+	positions []segments.Point // u, sorted
+	order     []int32          // whose each of them is: places in nodes
 	// inv and members are what the roster was made of.
 	inv     *inventory
 	members string
@@ -23,15 +22,9 @@ type roster struct {
 }
 
 func newRoster(t *tracked, salt string, inv *inventory) *roster {
-	r := &roster{nodes: t.nodes, inv: inv, members: t.Members, positions: make([]string, len(t.nodes)), order: make([]int32, len(t.nodes)), populations: map[string]*population{}}
-	var digits strings.Builder // all of them together: a collector has a hard time with a million small things
-	digits.Grow(len(t.nodes) * segments.Digits)
-	for _, n := range t.nodes {
-		digits.WriteString(segments.Position(salt, n.certname))
-	}
-	all := digits.String()
-	for i := range t.nodes {
-		r.positions[i], r.order[i] = all[i*segments.Digits:(i+1)*segments.Digits], int32(i)
+	r := &roster{nodes: t.nodes, inv: inv, members: t.Members, positions: make([]segments.Point, len(t.nodes)), order: make([]int32, len(t.nodes)), populations: map[string]*population{}}
+	for i, n := range t.nodes {
+		r.positions[i], r.order[i] = segments.PointOf(salt, n.certname), int32(i)
 	}
 	sort.Sort((*byPosition)(r))
 	return r
@@ -49,12 +42,12 @@ func (r *byPosition) Swap(a, b int) {
 
 // population is the members of a stage's set, and what was worked out about them.
 type population struct {
-	positions  []string // sorted
-	kept       []string // sorted; members that are not among them, because a cap keeps them
-	caps       string   // capsKey of what this was made of
-	admissions int      // of earlier stages, when earlier was made
+	positions  []segments.Point // sorted
+	kept       []segments.Point // sorted; members that are not among them, because a cap keeps them
+	caps       string           // capsKey of what this was made of
+	admissions int              // of earlier stages, when earlier was made
 	before     int
-	earlier    []string
+	earlier    []segments.Point
 }
 
 // in gives who is in a set, everyone for "". A stage that began has its set; one that comes next is resolved now, by in.
@@ -85,7 +78,7 @@ func admissionsBefore(state *gate.State, before int) int {
 
 // earlier gives the members that stages before this one admitted. Below the threshold for everyone that is all of them; of the
 // others only those below a threshold of some set are looked at.
-func (r *roster) earlier(p *population, set string, state *gate.State, before int, member func(set, print string) bool) []string {
+func (r *roster) earlier(p *population, set string, state *gate.State, before int, member func(set, print string) bool) []segments.Point {
 	everyone, furthest := segments.None, segments.None
 	for _, a := range state.Admissions {
 		if a.Stage >= before {
@@ -105,7 +98,7 @@ func (r *roster) earlier(p *population, set string, state *gate.State, before in
 			}
 			return member(set, print)
 		}
-		if at, stage := state.AdmittedAt(r.positions[k], in); !at.IsZero() && stage < before && (set == "" || in(set)) {
+		if at, stage := state.AdmittedAt(r.positions[k].String(), in); !at.IsZero() && stage < before && (set == "" || in(set)) {
 			out = append(out, r.positions[k])
 		}
 	}
@@ -115,11 +108,8 @@ func (r *roster) earlier(p *population, set string, state *gate.State, before in
 // below counts the nodes below a threshold.
 func (r *roster) below(t segments.Threshold) int { return below(r.positions, t) }
 
-func below(positions []string, t segments.Threshold) int {
-	if t == segments.All {
-		return len(positions)
-	}
-	return sort.SearchStrings(positions, string(t))
+func below(positions []segments.Point, t segments.Threshold) int {
+	return segments.AllBelow(positions, t)
 }
 
 // population gives the members of a set, without those that a cap keeps.
@@ -134,7 +124,7 @@ func (r *roster) population(set string, caps []gate.Cap, member func(set, print 
 		in := func(set string) bool { return member(set, print) }
 		switch {
 		case set != "" && !in(set):
-		case gate.Capped(caps, r.positions[k], in) != nil:
+		case gate.Capped(caps, r.positions[k].String(), in) != nil:
 			p.kept = append(p.kept, r.positions[k])
 		default:
 			p.positions = append(p.positions, r.positions[k])

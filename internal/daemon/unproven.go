@@ -84,9 +84,9 @@ func unbaked(r *gate.Rollout, c *course, now time.Time) (out []*node) {
 }
 
 func sharedWith(salt string, nodes []*node) gate.Shared {
-	s := gate.Shared{Positions: make([]string, len(nodes)), Names: make([]string, len(nodes))}
+	s := gate.Shared{Positions: make([]segments.Point, len(nodes)), Names: make([]string, len(nodes))}
 	for i, n := range nodes {
-		s.Positions[i], s.Names[i] = segments.Position(salt, n.certname), n.certname
+		s.Positions[i], s.Names[i] = segments.PointOf(salt, n.certname), n.certname
 	}
 	sort.Sort((*bySharedPosition)(&s))
 	return s
@@ -106,7 +106,7 @@ func (r *roster) domains(rule gate.BlastRule, out *gate.Rollout) {
 	if rule.DomainLimit == nil {
 		return
 	}
-	at := make(map[string]string, len(r.positions))
+	at := make(map[segments.Point]string, len(r.positions))
 	for k, i := range r.order {
 		at[r.positions[k]] = domainOf(rule, r.nodes[i])
 	}

@@ -44,12 +44,12 @@ func (f *fleet) admit(s schedule.Schedule, salt string) (stages []int, sizes []i
 }
 
 // positions are those of a segment's nodes, sorted.
-func (f *fleet) positions(segment, salt string) []string {
+func (f *fleet) positions(segment, salt string) []segments.Point {
 	k := slices.Index(f.segments, segment)
-	var out []string
+	var out []segments.Point
 	for _, n := range f.nodes {
 		if segment == "" || n.in[k] {
-			out = append(out, segments.Position(salt, n.certname))
+			out = append(out, segments.PointOf(salt, n.certname))
 		}
 	}
 	slices.Sort(out)

@@ -254,9 +254,9 @@ func (w *world) population(e *entry, set string, before int) gate.Population {
 		if !w.in(set, i) {
 			continue
 		}
-		p.Positions = append(p.Positions, pos[i])
+		p.Positions = append(p.Positions, pointOf(pos[i]))
 		if at, stage := w.admittedAt(e, i); !at.IsZero() && stage < before {
-			p.Earlier = append(p.Earlier, pos[i])
+			p.Earlier = append(p.Earlier, pointOf(pos[i]))
 		}
 	}
 	slices.Sort(p.Positions)

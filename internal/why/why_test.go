@@ -235,15 +235,15 @@ func TestAdmitsAsTheGate(t *testing.T) {
 		held := schedule.Percent(rapid.Uint64Range(0, uint64(schedule.Hundred/5)).Draw(t, "holdback"))
 		stage := schedule.Stage{Name: "s", Percent: schedule.Percent(rapid.Uint64Range(1, uint64(schedule.Hundred)).Draw(t, "percent"))}
 		s := schedule.Schedule{Stages: []schedule.Stage{stage}, Holdback: &held}
-		var positions []string
+		var positions []segments.Point
 		for i := range 50 {
-			positions = append(positions, segments.Position("salt", fmt.Sprint("n", i)))
+			positions = append(positions, segments.PointOf("salt", fmt.Sprint("n", i)))
 		}
 		slices.Sort(positions)
 		want := gate.Target(s, stage, positions, len(positions))
 		got, _ := target(s, stage, len(positions))
 		for _, p := range positions[1:] { // the gate gives a stage its first node whatever its share
-			if got.Admits(p) != want.Admits(p) {
+			if got.Admits(p.String()) != want.Admits(p.String()) {
 				t.Fatalf("position %s: %v here, %v at the gate", p, got, want)
 			}
 		}
