@@ -158,3 +158,36 @@ func TestCapsKeepTheirNodes(t *testing.T) {
 
 // setOf names the set of some nodes, for sites.
 func setOf(nodes []string) string { return fmt.Sprint(nodes) }
+
+// TestPinThatCameAndWent: a pin to baseline that ended before the state could hear of it, as while the inventory is not read, ends
+// with every gate open.
+func TestPinThatCameAndWent(t *testing.T) {
+	s := newSite(t, 24)
+	for range 600 {
+		if len(s.admitted("ntp")) > 1 {
+			break
+		}
+		s.run(time.Minute)
+	}
+	node := s.admitted("ntp")[0]
+	s.look()
+	w := s.w
+	w.Rollouts = slices.Clone(w.Rollouts)
+	w.Rollouts[0].Caps = nil
+	pinned := func() bool {
+		d := Decide(w)
+		w.Document.Pins = d.Document.Pins
+		return slices.ContainsFunc(d.Document.Pins, func(p segments.Pin) bool { return p.Certname == node && p.To == segments.ToBaseline })
+	}
+	w.Pins = []Pin{{Certname: node, To: segments.ToBaseline}}
+	if !pinned() {
+		t.Fatal("the pin is not in the document")
+	}
+	w.Pins, w.Sources.Fresh = nil, false
+	if !pinned() {
+		t.Error("the pin ends although the sources are not fresh")
+	}
+	if w.Sources.Fresh = true; pinned() {
+		t.Error("the pin stays with every gate open")
+	}
+}

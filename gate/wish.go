@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openinfrastructure/sluice/segments"
@@ -68,8 +69,8 @@ func (s *stepper) vetoed() string {
 	return ""
 }
 
-// pins gives the pins of the next document. To baseline is at once; it ends when every rollout under way has given the node
-// back. To candidate begins with every gate open that does not wait for a stage, and only in a rollout that is under way.
+// pins gives the pins of the next document. To baseline is at once; it ends in each rollout under way when that has given the node
+// back, as its state has it. To candidate begins with every gate open that does not wait for a stage, and only in a rollout that is under way.
 func (d *Decision) pins(w *World, after []State) []segments.Pin {
 	var out []segments.Pin
 	for i := range w.Pins {
@@ -90,17 +91,44 @@ func (d *Decision) pins(w *World, after []State) []segments.Pin {
 			}
 		}
 	}
-	for _, pin := range w.Document.Pins {
-		if pin.To != segments.ToBaseline || slices.Contains(out, pin) {
+	for k := range after {
+		for _, certname := range d.unpinning(w, after, k) {
+			pin := segments.Pin{Certname: certname, To: segments.ToBaseline, Rollout: w.Rollouts[k].Spec.Name}
+			stands := func(p segments.Pin) bool { return keepsBaseline(p, pin.Rollout) && p.Certname == certname }
+			if !slices.ContainsFunc(out, stands) {
+				out = append(out, pin)
+			}
+		}
+	}
+	return out
+}
+
+func keepsBaseline(p segments.Pin, rollout string) bool {
+	return p.To == segments.ToBaseline && (p.Rollout == "" || p.Rollout == rollout)
+}
+
+// unpinning names the nodes that a pin to baseline still keeps from rollout k although nobody may ask for that any more: those that
+// its state has yet to give back; and of those that came and went before its state heard of them, whoever is in the document, until
+// every gate is open.
+func (d *Decision) unpinning(w *World, after []State, k int) (out []string) {
+	r := &w.Rollouts[k]
+	if !after[k].Phase.Active() {
+		return nil
+	}
+	for i := range after[k].Caps {
+		c := &after[k].Caps[i]
+		if certname, isPin := strings.CutPrefix(c.Source(), CapPin+"/"); isPin && !c.Over() {
+			out = append(out, certname)
+		}
+	}
+	for _, p := range w.Document.Pins {
+		given := func(c Cap) bool { return c.Source() == CapPin+"/"+p.Certname && !c.Over() } // by this decision
+		if !keepsBaseline(p, r.Spec.Name) || slices.Contains(out, p.Certname) || slices.ContainsFunc(r.State.Caps, given) {
 			continue
 		}
-		for k := range after {
-			name := w.Rollouts[k].Spec.Name
-			mine := func(c Cap) bool { return c.Source() == CapPin+"/"+pin.Certname && !c.Over() }
-			if after[k].Phase.Active() && (pin.Rollout == "" || pin.Rollout == name) && slices.ContainsFunc(after[k].Caps, mine) {
-				out = append(out, pin)
-				break
-			}
+		s := &stepper{w: w, r: r, state: after[k], after: after, index: k, decision: d}
+		if !s.open(append(s.alwaysGates(), s.holdGate())...) {
+			out = append(out, p.Certname)
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/openinfrastructure/sluice/analyzer"
@@ -18,6 +19,7 @@ const someNames = 5
 // and the holds that stop the whole of it.
 func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster, member func(set, print string) bool, out *gate.Rollout) error {
 	var wishes []gate.Wish
+	ahead := aheadOf(c.snap.Document.Pins, r.Spec.Name)
 	for _, h := range c.snap.Holds {
 		if !h.Until.IsZero() && !c.now.Before(h.Until) && h.Err == "" {
 			continue
@@ -30,7 +32,7 @@ func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster
 			wishes = append(wishes, gate.Wish{Source: source, Unknown: true})
 			continue
 		}
-		k := l.keeps(r, f, member, source, h.Selector, match)
+		k := l.keeps(r, f, member, source, h.Selector, match, ahead)
 		if k.all {
 			out.Held = append(out.Held, h)
 			continue
@@ -66,7 +68,7 @@ func (l *leader) cutOuts(ctx context.Context, c *change, r *tree.Rollout, f *ros
 			out.Held = append(out.Held, gate.Hold{ID: v.ID, Key: tree.VetoKey(v.ID), Err: err.Error()})
 			continue
 		}
-		k := l.keeps(r, f, member, source, v.Selector, match)
+		k := l.keeps(r, f, member, source, v.Selector, match, nil)
 		wish, err := l.publishKept(ctx, source, k)
 		if err != nil {
 			return nil, err
@@ -134,6 +136,7 @@ type keeper struct {
 	selector string
 	steps    int    // of the state's admissions
 	caps     string // capsKey
+	ahead    []string
 
 	set   segments.Set
 	fresh bool // set is not published yet
@@ -142,20 +145,32 @@ type keeper struct {
 	all   bool // nobody who is yet to come is left, so there is nothing to go on with
 }
 
-// keeps gives the nodes that a hold keeps: those that match and have not been admitted, and those that it kept before. Whoever
-// has the change keeps it.
-func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string) bool, source, selector string, match func(*node) bool) *keeper {
+// aheadOf names the nodes that the document in force gives the candidate before their turn.
+func aheadOf(pins []segments.Pin, rollout string) (out []string) {
+	for _, p := range pins {
+		if p.To == segments.ToCandidate && (p.Rollout == "" || p.Rollout == rollout) {
+			out = append(out, p.Certname)
+		}
+	}
+	return out
+}
+
+// keeps gives the nodes that a hold keeps: those that match and do not have the change, and those that it kept before. Whoever
+// has the change keeps it, by a pin, too: ahead are those who do.
+func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string) bool, source, selector string, match func(*node) bool, ahead []string) *keeper {
 	key, steps, caps := r.Spec.Name+"/"+source, len(r.State.Admissions), capsKey(r.State.Caps)
-	if k := l.keepers[key]; k != nil && k.roster == f && k.inv == f.inv && k.selector == selector && k.steps == steps && k.caps == caps {
+	if k := l.keepers[key]; k != nil && k.roster == f && k.inv == f.inv && k.selector == selector && k.steps == steps && k.caps == caps && slices.Equal(k.ahead, ahead) {
 		return k
 	}
-	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps}
+	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps, ahead: ahead}
 	own, cutOut := "", strings.HasPrefix(source, gate.CapCutOut+"/") // who is cut out had the change or not
 	for i := range r.State.Caps {
 		if c := &r.State.Caps[i]; r.State.Phase.Active() && c.Standing() && c.Source() == source {
 			own = c.Set
 		}
 	}
+	reached := r.State // a pin to the candidate hides that the node's turn has come
+	reached.Caps = slices.DeleteFunc(slices.Clone(reached.Caps), func(c gate.Cap) bool { return c.Kind() == gate.CapAhead })
 	var fresh []string
 	rest := false
 	for at, i := range f.order {
@@ -170,8 +185,8 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 		kept := own != "" && in(own)
 		yet := kept || cutOut
 		if !yet {
-			admitted, _ := r.State.AdmittedAt(f.positions[at].String(), in)
-			yet = admitted.IsZero()
+			admitted, _ := reached.AdmittedAt(f.positions[at].String(), in)
+			yet = admitted.IsZero() && !slices.Contains(ahead, n.certname)
 		}
 		switch {
 		case !yet:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 func (l *lab) hold(id, selector string, until time.Time) {
@@ -87,6 +88,22 @@ func TestHoldOfSomeNodes(t *testing.T) {
 	if got := l.kinds("ntp"); !strings.Contains(got, "caps_changed") || !strings.Contains(got, "nodes_returned") {
 		t.Errorf("audit: %s", got)
 	}
+}
+
+// TestHoldLeavesThePinned: a hold takes the change from no node that has it by a pin.
+func TestHoldLeavesThePinned(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.asks(tree.PinKey("n07"), gate.Pin{To: segments.ToCandidate, By: "anna", Comment: "try it"})
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	l.tick()
+	l.on("production_2", "n00", "n07")
+	l.hold("odd", `{certname=~"n0[3579]"}`, l.now.Add(4*time.Hour))
+	for range 3 {
+		l.tick()
+	}
+	l.on("production_2", "n00", "n07")
+	l.on("production_1", "n03", "n05")
 }
 
 // inFra1 lists the nodes of fra1, without one.

@@ -4,8 +4,10 @@
 //	model_test.go       the site: nodes, store, leaders, edges
 //	ops_test.go         what can happen, drawn from a seed
 //	leader_test.go      a leader's look and its transaction
+//	people_test.go      whom people keep from a rollout, as a leader finds out
 //	edge_test.go        a puppetserver's accept
 //	oracle_test.go      what must be closed, told from what people wrote and what nodes did
+//	standing_test.go    the same by the oracle's own reading, and who has the change
 //	invariants_test.go  what must hold after a step
 //	mutation_test.go    faults put into the model on purpose, each of which must be found
 //	shrink_test.go      from a failing walk to a short one

@@ -50,12 +50,12 @@ func (w *world) render(e *edge, how int) {
 			}
 		}), "salt"
 	case 6:
-		e.flags = map[string]string{}
+		e.flags = &toggles{}
 		return
 	case 7:
 		return // the flags of before
 	}
-	e.flags = maps.Clone(w.kv.flags)
+	e.flags = w.kv.flags
 }
 
 // forged is a document that nobody published, of the generation that comes next.
@@ -74,7 +74,7 @@ func (w *world) forged(change func(*segments.Document)) []byte {
 func (w *world) accept(e *edge) {
 	prev := e.state
 	now := w.now.Add(e.offset)
-	in := enc.Input{Manifest: e.manifest, Flags: flags.Read(e.flags), Limit: limit, Stop: e.stop, Now: now, Set: w.set(e)}
+	in := enc.Input{Manifest: e.manifest, Flags: e.flags.read(), Limit: limit, Stop: e.stop, Now: now, Set: w.set(e)}
 	from := prev
 	switch w.mutation {
 	case "edge takes older":
@@ -128,6 +128,7 @@ func (w *world) report(e *edge) {
 	if e.baseline {
 		g.Local = append(g.Local, "baseline")
 	}
+	w.kv.edges = maps.Clone(w.kv.edges)
 	w.kv.edges[e.host] = report{edge: g, stops: st.Stops}
 }
 
@@ -156,7 +157,7 @@ func (w *world) decide(e *edge, i int) (segments.Decision, error) {
 	for name := range e.state.Stops.BackOut {
 		stops.BackedOut[name] = true
 	}
-	return segments.Decide(&e.state.Effective, stops, track, w.nodes[i].name, func(digest, print string) (bool, error) { return w.members[digest][print], nil })
+	return segments.Decide(&e.state.Effective, stops, track, w.nodes[i].name, func(digest, print string) (bool, error) { return w.in(digest, w.index[print]), nil })
 }
 
 // ask looks up every node: admissions by rollout and node.

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"maps"
+	"math/bits"
 	"reflect"
 	"slices"
 	"time"
@@ -28,7 +29,7 @@ func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.W
 		if i < len(before) {
 			was = before[i]
 		} else {
-			w.checkQueued(e)
+			w.checkQueued(snap, e)
 		}
 		if e.spec.Salt != e.spec.Name {
 			w.fail("stability", "the salt of %s changed", e.spec.Name)
@@ -38,7 +39,8 @@ func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.W
 				w.fail("stability", "the stages of %s are not those that were written", e.spec.Name)
 			}
 		}
-		w.checkState(oracle{w: w, s: snap, e: &was, all: next.rollouts, now: now}, e.state)
+		c := w.then(&snap.doc, &was, e.state)
+		w.checkState(oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, now: now}, e.state)
 		w.last[e.spec.Name] = e.state
 	}
 	w.checkEvents(d, now)
@@ -46,12 +48,17 @@ func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.W
 	w.checkBaseline(snap, next)
 	w.checkVetoes(next)
 	if published {
-		w.checkDocument(snap, next)
+		w.checkDocument(snap, next, now)
 	}
 }
 
-func (w *world) checkQueued(e *entry) {
-	if change := changeOf(&e.spec); w.vetoed[change] {
+func (w *world) checkQueued(snap *kv, e *entry) {
+	change := changeOf(&e.spec)
+	unvetoed := slices.ContainsFunc(snap.requests, func(r request) bool { // in the same look
+		of := snap.rollout(r.rollout)
+		return r.kind == "unveto" && of != nil && changeOf(&of.spec) == change
+	})
+	if w.vetoed[change] && !unvetoed {
 		w.fail("a backed-out change stays out", "%s starts %s, which was backed out", e.spec.Name, change)
 	}
 }
@@ -95,13 +102,14 @@ func (w *world) checkState(o oracle, after gate.State) {
 			w.fail("monotone", "stage %s of %s is beyond its target", st.Name, name)
 		}
 	}
+	grew = grew || !b.Phase.Ended() && w.admitted(&entry{spec: was.spec, state: after})&^o.has != 0
 	if grew {
 		if why := o.mayNot(after); why != "" {
 			w.fail("no growth with a closed gate", "%s moved although: %s", name, why)
 		}
 	}
 	w.mustBackOut(o, after)
-	w.checkAdmissions(was, after)
+	w.checkAdmissions(o, after)
 }
 
 // mustBackOut: a person's word and a failed node take a rollout back at the first look that sees them.
@@ -109,7 +117,7 @@ func (w *world) mustBackOut(o oracle, after gate.State) {
 	if o.e.state.Phase.Ended() || after.Phase.Ended() {
 		return
 	}
-	if o.s.flags[o.e.spec.Name+"/backout"] == "true" {
+	if o.s.flags.raw[o.e.spec.Name+"/backout"] == "true" {
 		w.skipped[o.e.spec.Name]++ // a look changes a few rollouts at a time, back-outs first
 		if w.skipped[o.e.spec.Name] > 2 {
 			w.fail("anyone can stop", "%s goes on although its backout flag is set", o.e.spec.Name)
@@ -118,35 +126,50 @@ func (w *world) mustBackOut(o oracle, after gate.State) {
 }
 
 // checkAdmissions: a node is admitted once, in the order of positions, as many at a time as may be in flight.
-func (w *world) checkAdmissions(was *entry, after gate.State) {
-	if reflect.DeepEqual(was.state.Admissions, after.Admissions) {
-		return
-	}
-	is := &entry{spec: was.spec, state: after}
-	step := after.Admissions[len(after.Admissions)-1]
-	fresh, population := 0, 0
-	for i := range w.nodes {
-		at, stage := w.admittedAt(was, i)
-		newAt, newStage := w.admittedAt(is, i)
-		if !at.IsZero() && (!newAt.Equal(at) || newStage != stage) {
-			w.fail("admitted once", "%s: %s was admitted by stage %d, now by %d", was.spec.Name, w.nodes[i].name, stage, newStage)
+func (w *world) checkAdmissions(o oracle, after gate.State) {
+	was, is := o.e, &entry{spec: o.e.spec, state: after}
+	if steps := len(after.Admissions) - len(was.state.Admissions); steps != 0 {
+		if steps != 1 {
+			w.fail("in order", "%s took %d steps at once", was.spec.Name, steps)
+			return
 		}
-		u := w.u(was.spec.Name)[i]
-		inside := w.in(step.Set, i) && (step.Threshold == segments.All || u < string(step.Threshold))
-		if at.IsZero() && inside != !newAt.IsZero() {
-			w.fail("in order", "%s: %s at %s, the step ends at %s", was.spec.Name, w.nodes[i].name, u, step.Threshold)
+		step := after.Admissions[len(after.Admissions)-1]
+		inside, before := w.members[step.Set]&w.below(was.spec.Salt, step.Threshold), w.passed(was)
+		if who := (w.passed(is) &^ before) ^ (inside &^ before); who != 0 {
+			w.fail("in order", "%s: %v, the step ends at %s", was.spec.Name, w.names(who), step.Threshold)
 		}
-		if w.seen != nil && w.listed(i) && w.in(step.Set, i) {
-			population++
-			if at.IsZero() && !newAt.IsZero() {
-				fresh++
+		for i := range w.nodes {
+			at, stage := w.reachedAt(was, i)
+			if newAt, newStage := w.reachedAt(is, i); !at.IsZero() && (!newAt.Equal(at) || newStage != stage) {
+				w.fail("admitted once", "%s: %s was admitted by stage %d, now by %d", was.spec.Name, w.nodes[i].name, stage, newStage)
 			}
 		}
 	}
-	flight := was.spec.Schedule.Stages[step.Stage].Ramp.InFlight.Of(population)
-	if after.Phase == gate.Running && fresh > flight {
-		w.fail("ramp", "%s admits %d nodes at once, %d may be in flight", was.spec.Name, fresh, flight)
+	fresh := w.admitted(is) &^ o.has & w.listed
+	if fresh == 0 || after.Phase.Ended() {
+		return
 	}
+	f := w.factsOf(was.spec.Name)
+	open := fresh // admitted, and not known to have run it
+	for _, i := range w.seen {
+		if has(o.has, i) && (f.runs[i] == 0 || has(f.bad, i)) {
+			open |= 1 << i
+		}
+	}
+	if flight := was.spec.Schedule.Stages[after.Current()].Ramp.InFlight.Nodes; after.Phase == was.state.Phase || after.Phase == gate.Running {
+		if n := bits.OnesCount32(fresh); n > flight {
+			w.fail("ramp", "%s admits %d nodes at once, %d may be in flight", was.spec.Name, n, flight)
+		}
+		if n := bits.OnesCount32(open); len(after.Stages) == len(was.state.Stages) && n > flight {
+			w.fail("ramp", "%s has %d nodes in flight, %d may be", was.spec.Name, n, flight)
+		}
+	}
+	for i := range w.nodes { // what a node did before it was admitted, or before a cap took it out, does not count
+		if has(fresh, i) {
+			f.runs[i] = 0
+		}
+	}
+	f.bad &^= fresh
 }
 
 var once = []string{gate.EventStarted, gate.EventStage, gate.EventStageEnded, gate.EventSettling, gate.EventCompleted, gate.EventBackedOut, gate.EventSuperseded}
@@ -178,7 +201,7 @@ func (w *world) checkExplained(gw gate.World, d gate.Decision) {
 	for i := range gw.Rollouts {
 		r := &gw.Rollouts[i]
 		s, changed := d.States[r.Spec.Name]
-		if r.State.Phase.Ended() || changed && !reflect.DeepEqual(s.Stages, r.State.Stages) || changed && s.Phase != r.State.Phase {
+		if r.State.Phase.Ended() || changed && !reflect.DeepEqual(s.Stages, r.State.Stages) || changed && s.Phase != r.State.Phase || changed && !reflect.DeepEqual(s.Caps, r.State.Caps) {
 			continue
 		}
 		closed := slices.ContainsFunc(d.Gates[r.Spec.Name], func(g gate.Gate) bool { return !g.Open && g.Reason != "" && g.Source != "" })
@@ -214,8 +237,9 @@ func (w *world) checkBaseline(snap, next *kv) {
 	}
 }
 
-// checkDocument: generations grow; the document says what the states say, and takes nobody's admission away unless somebody did.
-func (w *world) checkDocument(snap, next *kv) {
+// checkDocument: generations grow; the document says what the states say, gives nothing to whom people keep from it or past a stop, and
+// takes nobody's admission away unless somebody did.
+func (w *world) checkDocument(snap, next *kv, now time.Time) {
 	d := &next.doc
 	if d.Generation <= w.maxGen {
 		w.fail("generations", "generation %d after %d", d.Generation, w.maxGen)
@@ -228,26 +252,54 @@ func (w *world) checkDocument(snap, next *kv) {
 			w.fail("document", "%s is in the document and nowhere else", r.Name)
 			continue
 		}
-		for n, node := range w.nodes {
-			admits := w.admits(d, r, n)
-			at, _ := w.admittedAt(e, n)
-			pinned := slices.ContainsFunc(d.Pins, func(p segments.Pin) bool {
-				return p.Certname == node.name && p.To == segments.ToCandidate && (p.Rollout == "" || p.Rollout == r.Name)
-			})
-			if admits && (at.IsZero() && !pinned || !e.state.Phase.Active() && !pinned) {
-				w.fail("document", "%s admits %s, the state of %s (%s) does not", r.Name, node.name, r.Name, e.state.Phase)
-			}
-			if admits {
-				if w.admitted[r.Name] == nil {
-					w.admitted[r.Name] = map[int]uint64{}
-				}
-				if _, ok := w.admitted[r.Name][n]; !ok {
-					w.admitted[r.Name][n] = d.Generation
-				}
-			} else if len(r.Caps) == 0 && len(d.Pins) == 0 && !at.IsZero() && e.state.Phase.Active() {
-				w.fail("nodes keep the change", "%s was admitted by %s and the document takes it away", node.name, r.Name)
+		o := oracle{w: w, s: snap, e: e, now: now}
+		was, is, at, pins := w.gives(&snap.doc, snap.doc.Rollout(r.Name)), w.gives(d, r), mask(0), segments.Document{Pins: d.Pins}
+		if e.state.Phase.Active() {
+			at = w.uncapped(e, false)
+		}
+		ahead := w.gives(&pins, &segments.Rollout{Name: r.Name})
+		if who := is &^ at &^ ahead; who != 0 {
+			w.fail("document", "%s admits %v, the state of %s (%s) does not", r.Name, w.names(who), r.Name, e.state.Phase)
+		}
+		if who := at &^ is &^ w.toBaseline(d, r.Name); who != 0 {
+			w.fail("nodes keep the change", "%v: admitted by %s, and the document takes it away", w.names(who), r.Name)
+		}
+		w.checkPeople(o, r, &next.said, was, is)
+		if gained := is &^ was; gained != 0 {
+			if why := o.stopped(); why != "" {
+				w.fail("no growth with a closed gate", "%v are given %s although: %s", w.names(gained), r.Name, why)
 			}
 		}
+		w.checkTaken(o, &next.said, snap, was&^is)
+		if w.first[r.Name] == nil {
+			w.first[r.Name] = new([mostNodes]uint64)
+		}
+		for n, gen := range w.first[r.Name] {
+			if has(is, n) && gen == 0 {
+				w.first[r.Name][n] = d.Generation
+			}
+		}
+	}
+}
+
+func (w *world) toBaseline(d *segments.Document, rollout string) (m mask) {
+	for _, p := range d.Pins {
+		if p.To == segments.ToBaseline && (p.Rollout == "" || p.Rollout == rollout) {
+			m |= w.named(p.Certname)
+		}
+	}
+	return m
+}
+
+// checkTaken: while a rollout is under way only a cut-out and a pin take its change from a node, and the end of a pin what that gave
+// before the node's turn.
+func (w *world) checkTaken(o oracle, said *said, snap *kv, lost mask) {
+	if !o.e.state.Phase.Active() {
+		return
+	}
+	ahead := w.gives(&segments.Document{Pins: snap.doc.Pins}, &segments.Rollout{Name: o.e.spec.Name}) &^ w.passed(o.e)
+	if who := lost &^ said.cutOf(o.e.spec.Name) &^ o.pinned(segments.ToBaseline) &^ ahead; who != 0 {
+		w.fail("nodes keep the change", "the document takes %s from %v", o.e.spec.Name, w.names(who))
 	}
 }
 
@@ -283,7 +335,7 @@ func (w *world) checkAccept(e *edge, prev enc.State, in enc.Input, out enc.Outco
 
 // hear is the oracle's own latch of pauses and freezes at an edge.
 func (w *world) hear(e *edge) {
-	switch word(e.flags["freeze"]) {
+	switch word(e.flags.raw["freeze"]) {
 	case "stop":
 		e.frozen = true
 	case "release":
@@ -291,12 +343,12 @@ func (w *world) hear(e *edge) {
 	}
 	for i := range w.started {
 		name := rolloutName(i)
-		backout := e.flags[name+"/backout"]
+		backout := e.flags.raw[name+"/backout"]
 		garbage := word(backout) == "stop" && backout != "true"
 		if backout == "true" {
 			e.backedOut[name] = true
 		}
-		switch pause := word(e.flags[name+"/pause"]); {
+		switch pause := word(e.flags.raw[name+"/pause"]); {
 		case pause == "stop" || garbage:
 			e.paused[name] = true
 		case pause == "release":
@@ -311,12 +363,13 @@ func (w *world) checkAnswers(e *edge, was, now map[string][]segments.Admission, 
 	for i := range d.Rollouts {
 		r := &d.Rollouts[i]
 		held := in.Stop || e.frozen || e.paused[r.Name]
+		gives := w.gives(d, r)
 		for n, node := range w.nodes {
 			a, b := now[r.Name][n], segments.Admission{Limit: segments.None}
 			if was[r.Name] != nil {
 				b = was[r.Name][n]
 			}
-			own := w.admits(d, r, n) && !e.baseline && !e.backedOut[r.Name] && !backedOutBy(e, r.Name)
+			own := has(gives, n) && !e.baseline && !e.backedOut[r.Name] && !backedOutBy(e, r.Name)
 			if a.Admitted != own {
 				w.fail("one admission function", "%s says %v for %s of %s, the document %v", e.host, a.Admitted, node.name, r.Name, own)
 			}
@@ -373,16 +426,20 @@ func (w *world) checkCaps(e *edge) {
 	}
 }
 
-// checkKept: without a new document only a stop takes the change from a node; with one, a person's cap or pin as well.
+// checkKept: without a new document only a stop takes the change from a node; with one, what its document takes.
 func (w *world) checkKept(e *edge, was, now map[string][]segments.Admission, prev enc.State) {
 	fresh := e.state.Digest != prev.Digest
 	for name, before := range was {
 		r := e.state.Effective.Rollout(name)
-		if e.backedOut[name] || r != nil && (r.BackedOut || len(r.Caps) > 0) || fresh && (w.restored || r == nil || len(e.state.Effective.Pins)+len(prev.Effective.Pins) > 0) {
+		if e.backedOut[name] || r != nil && r.BackedOut || fresh && r == nil || e.baseline {
 			continue
 		}
+		published := ^mask(0)
+		if fresh {
+			published = w.gives(&e.state.Published, e.state.Published.Rollout(name))
+		}
 		for n, a := range before {
-			if a.Admitted && (r == nil || !now[name][n].Admitted) && !w.isBaseline(e, name, &prev) {
+			if a.Admitted && has(published, n) && (r == nil || !now[name][n].Admitted) && !w.isBaseline(e, name, &prev) {
 				w.fail("nodes keep the change", "%s takes %s from %s", e.host, name, w.nodes[n].name)
 			}
 		}
@@ -397,7 +454,7 @@ func (w *world) isBaseline(e *edge, name string, prev *enc.State) bool {
 
 // mayHave: the node was admitted by a document that this edge may have accepted, or the change became the baseline.
 func (w *world) mayHave(e *edge, r *segments.Rollout, n int) bool {
-	if gen, ok := w.admitted[r.Name][n]; ok && gen <= e.state.Published.Generation {
+	if of := w.first[r.Name]; of != nil && of[n] != 0 && of[n] <= e.state.Published.Generation {
 		return true
 	}
 	return w.mayHaveBaseline(e.state.Published.Track(track), r)

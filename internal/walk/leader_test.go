@@ -22,7 +22,7 @@ import (
 var edgeRule = gate.EdgeRule{Live: 2 * time.Hour, MaxAge: 30 * time.Minute}
 
 func (w *world) read(k int) {
-	s := w.kv.clone()
+	s := w.kv
 	w.leaders[k].snap = &s
 }
 
@@ -43,26 +43,15 @@ func (w *world) commit(k int) {
 	if l.last.Epoch != "" {
 		ahead = max(ahead, l.last.Generation)
 	}
-	halt, floor, repair := "", uint64(0), false
+	halt, floor := "", uint64(0)
 	if ahead > snap.doc.Generation && w.mutation != "restore accepted" {
 		halt, floor = "the store was restored from before", ahead
 	}
-	reading := flags.Read(snap.flags)
+	reading := snap.flags.read()
 	latched := w.latch(snap, reading)
-	next := snap.clone()
-	next.requests = nil
-	for _, r := range snap.requests {
-		switch {
-		case r.kind == "start" && halt == "":
-			w.queue(&next, r.spec, now)
-		case r.kind == "unveto":
-			if e := next.rollout(r.rollout); e != nil && e.state.Phase == gate.BackedOut {
-				e.state.Unvetoed = true
-			}
-		case r.kind == "confirm" && halt != "":
-			halt, repair = "", true
-		}
-	}
+	next := *snap
+	next.rollouts = slices.Clone(snap.rollouts)
+	halt, repair, a := w.take(&next, halt, now)
 	if w.mutation == "thresholds reset" && l.fresh {
 		for i := range next.rollouts {
 			if s := &next.rollouts[i].state; s.Phase == gate.Running {
@@ -72,7 +61,7 @@ func (w *world) commit(k int) {
 		}
 	}
 	l.fresh = false
-	gw := w.gather(k, &next, reading, latched, halt, now)
+	gw := w.gather(k, &next, a, reading, latched, halt, now)
 	d := gate.Decide(gw)
 	if w.looks++; w.looks%64 == 0 {
 		w.checkSame(d, gate.Decide(gw))
@@ -82,7 +71,8 @@ func (w *world) commit(k int) {
 		next.rollout(name).state = s
 	}
 	next.tracks, next.stops, next.core = d.Tracks, latched, snap.core+1
-	w.note(&next, reading, snap.flags, now)
+	next.requests = a.left(d)
+	w.note(snap, &next, a, d, now)
 	published := w.publish(&next, snap, d, halt != "", repair, floor, now)
 	if w.lease != k || w.kv.core != snap.core && w.mutation != "no cas" {
 		return // the transaction fails
@@ -104,7 +94,7 @@ func (w *world) commit(k int) {
 func (w *world) install(snap *kv, next kv) {
 	w.kv.core, w.kv.doc, w.kv.manifest, w.kv.tracks, w.kv.rollouts = w.kv.core+1, next.doc, next.manifest, next.tracks, next.rollouts
 	w.kv.stops, w.kv.said = next.stops, next.said
-	w.kv.requests = w.kv.requests[min(len(snap.requests), len(w.kv.requests)):]
+	w.kv.requests = slices.Concat(next.requests, w.kv.requests[min(len(snap.requests), len(w.kv.requests)):])
 }
 
 // latch is what internal/daemon makes of flags, its own record and the edges' reports.
@@ -120,6 +110,41 @@ func (w *world) latch(snap *kv, r flags.Reading) flags.Latched {
 		}
 	}
 	return l
+}
+
+// asked is what people want that is not a flag.
+type asked struct {
+	lifts map[string]bool // cut-outs that are taken back, ROLLOUT/veto/ID
+	wait  []request       // to stay until the rollout's state says so
+}
+
+// take reads people's requests. What is refused, or done at once, is gone.
+func (w *world) take(next *kv, halted string, now time.Time) (halt string, repair bool, a asked) {
+	a.lifts = map[string]bool{}
+	for _, r := range next.requests {
+		e := next.rollout(r.rollout)
+		switch {
+		case r.kind == "start" && halted == "":
+			w.queue(next, r.spec, now)
+		case r.kind == "unveto" && e != nil && e.state.Phase == gate.BackedOut:
+			e.state.Unvetoed = true
+		case r.kind == "confirm" && halted != "":
+			halted, repair = "", true
+		case r.kind == "lift" && e != nil && w.mayLift(next, e, r.id):
+			a.lifts[r.rollout+"/"+gate.CapCutOut+"/"+r.id], a.wait = true, append(a.wait, r)
+		}
+	}
+	return halted, repair, a
+}
+
+func (w *world) mayLift(s *kv, e *entry, id string) bool {
+	stands := slices.ContainsFunc(e.state.Caps, func(c gate.Cap) bool { return c.Standing() && c.Source() == gate.CapCutOut+"/"+id })
+	return !e.state.Phase.Ended() && stands && !slices.ContainsFunc(s.vetoes, func(v gate.Veto) bool { return v.ID == id })
+}
+
+// left are the requests that a decision has not taken up.
+func (a asked) left(d gate.Decision) []request {
+	return slices.DeleteFunc(slices.Clone(a.wait), func(r request) bool { _, changed := d.States[r.rollout]; return changed })
 }
 
 func changeOf(s *gate.Spec) string {
@@ -149,10 +174,10 @@ func (w *world) queue(next *kv, spec gate.Spec, now time.Time) {
 }
 
 // gather is the world as gate is to see it.
-func (w *world) gather(k int, s *kv, reading flags.Reading, latched flags.Latched, halt string, now time.Time) gate.World {
+func (w *world) gather(k int, s *kv, a asked, reading flags.Reading, latched flags.Latched, halt string, now time.Time) gate.World {
 	g := gate.World{Now: now, Document: s.doc, Flags: reading, Stops: latched, Holds: s.holds, Sets: map[string]int{}, EdgeRule: edgeRule, Halt: halt,
 		Sources: analyzer.Sources{Fresh: w.fresh || w.mutation == "stale is fresh", Through: now}}
-	g.Document.Pins = s.pins
+	g.Pins = standing(s.pins, now)
 	for digest, set := range w.sets {
 		g.Sets[digest] = set.Count
 	}
@@ -165,12 +190,12 @@ func (w *world) gather(k int, s *kv, reading flags.Reading, latched flags.Latche
 	}
 	g.Tracks = []segments.Track{t}
 	for i := range s.rollouts {
-		g.Rollouts = append(g.Rollouts, w.rollout(k, s, &s.rollouts[i], now))
+		g.Rollouts = append(g.Rollouts, w.rollout(k, s, a, &s.rollouts[i], now))
 	}
 	return g
 }
 
-func (w *world) rollout(k int, s *kv, e *entry, now time.Time) gate.Rollout {
+func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rollout {
 	r := gate.Rollout{Spec: e.spec, State: e.state}
 	if e.state.Phase.Ended() {
 		return r
@@ -192,9 +217,15 @@ func (w *world) rollout(k int, s *kv, e *entry, now time.Time) gate.Rollout {
 		}
 	}
 	if w.seen == nil {
-		r.Current.Err, r.Next.Err = "the inventory has not been read yet", "the inventory has not been read yet"
+		const unread = "the inventory has not been read yet"
+		r.Current.Err, r.Next.Err, r.Back.Err = unread, unread, unread
 		return r
 	}
+	w.caps(s, a, e, now, &r)
+	capped := *e // from here on it is looked at as it will be with these caps
+	capped.state.Caps = r.Caps
+	e = &capped
+	r.Back = w.back(e)
 	i := e.state.Current()
 	if i >= 0 {
 		r.Current = w.population(e, e.state.Stages[i].Set, i)
@@ -217,50 +248,42 @@ func (w *world) rollout(k int, s *kv, e *entry, now time.Time) gate.Rollout {
 			}
 		}
 	}
-	if w.mutation != "hold ignored" {
-		for _, h := range s.holds {
-			if (h.Until.IsZero() || !now.After(h.Until)) && w.matchesUnadmitted(h, e) {
-				r.Held = append(r.Held, h)
-			}
-		}
-	}
 	if e.state.Phase.Active() {
 		r.Verdict = w.verdict(e, now)
 	}
 	return r
 }
 
-func (w *world) matchesUnadmitted(h gate.Hold, e *entry) bool {
-	sel, err := selector.Parse(h.Selector)
-	if err != nil {
-		panic(err)
-	}
-	for _, i := range w.seen {
-		if at, _ := w.admittedAt(e, i); at.IsZero() && sel.Matches(w.attributes(i)) {
-			return true
-		}
-	}
-	return false
-}
-
+// attributes of a node in the last inventory.
 func (w *world) attributes(i int) selector.Attributes {
-	return selector.Of(w.nodes[i].name, map[string]any{"dc": w.seenDC[i]}, nil, nil)
+	key := where{i, w.seenDC[i]}
+	a, ok := w.known[key]
+	if !ok {
+		a = selector.Of(w.nodes[i].name, map[string]any{"dc": w.seenDC[i]}, nil, nil)
+		w.known[key] = a
+	}
+	return a
 }
 
 func (w *world) population(e *entry, set string, before int) gate.Population {
 	p := gate.Population{Set: set}
 	pos := w.u(e.spec.Salt)
 	for _, i := range w.seen {
-		if !w.in(set, i) {
+		switch {
+		case !w.in(set, i):
+			continue
+		case w.capped(e.state.Caps, e.spec.Salt, i) != nil:
+			p.Kept = append(p.Kept, pointOf(pos[i]))
 			continue
 		}
 		p.Positions = append(p.Positions, pointOf(pos[i]))
-		if at, stage := w.admittedAt(e, i); !at.IsZero() && stage < before {
+		if at, stage := w.state(e, i); !at.IsZero() && stage < before {
 			p.Earlier = append(p.Earlier, pointOf(pos[i]))
 		}
 	}
 	slices.Sort(p.Positions)
 	slices.Sort(p.Earlier)
+	slices.Sort(p.Kept)
 	return p
 }
 
@@ -274,15 +297,13 @@ func (w *world) resolve(e *entry, name string) segments.Set {
 	if err != nil {
 		panic(err)
 	}
-	var names []string
-	var nodes []int
+	m := mask(0)
 	for _, i := range w.seen {
 		if match(w.nodes[i].name, w.attributes(i)) {
-			names, nodes = append(names, w.nodes[i].name), append(nodes, i)
+			m |= 1 << i
 		}
 	}
-	set := segments.NewSet(names)
-	w.putSet(set, nodes)
+	set := w.setOf(m)
 	w.resolved[key] = resolution{w.version, set}
 	return set
 }
@@ -297,9 +318,11 @@ func (w *world) verdict(e *entry, now time.Time) analyzer.Verdict {
 	c := &v.Counts
 	c.Runs = 1 << 20
 	for _, i := range w.seen {
-		at, _ := w.admittedAt(e, i)
+		at, _ := w.state(e, i)
 		if at.IsZero() {
-			c.Control++
+			if w.capped(e.state.Caps, e.spec.Salt, i) == nil {
+				c.Control++
+			}
 			continue
 		}
 		c.Admitted++
@@ -309,7 +332,7 @@ func (w *world) verdict(e *entry, now time.Time) analyzer.Verdict {
 			runs = 2
 		}
 		switch {
-		case f.bad[i] && w.mutation != "bad is not seen":
+		case has(f.bad, i) && w.mutation != "bad is not seen":
 			v.Result, v.Reason = analyzer.Fail, w.nodes[i].name+" failed"
 		case runs > 0:
 			c.Exposed++
@@ -329,8 +352,10 @@ func (w *world) verdict(e *entry, now time.Time) analyzer.Verdict {
 }
 
 // note writes down what people said, by the oracle's own reading of it.
-func (w *world) note(s *kv, r flags.Reading, raw map[string]string, now time.Time) {
+func (w *world) note(snap, s *kv, a asked, d gate.Decision, now time.Time) {
 	said := s.said.clone()
+	w.noteCut(snap, s, a, d, &said)
+	raw := s.flags.raw
 	switch word(raw["freeze"]) {
 	case "stop":
 		said.frozen = true
@@ -376,20 +401,6 @@ func word(value string) string {
 
 func (w *world) publish(next, snap *kv, d gate.Decision, halted, repair bool, floor uint64, now time.Time) bool {
 	doc := d.Document
-	doc.Rollouts = slices.Clone(doc.Rollouts)
-	doc.Sets = maps.Clone(doc.Sets)
-	for i := range doc.Rollouts {
-		r := &doc.Rollouts[i]
-		if len(r.Stages) == 0 || r.BackedOut {
-			continue
-		}
-		for _, c := range next.caps[r.Name] {
-			r.Caps = append(r.Caps, c)
-			if c.Set != "" {
-				doc.Sets[c.Set] = w.sets[c.Set].Count
-			}
-		}
-	}
 	same := func(a, b segments.Document) bool {
 		a.Generation, b.Generation, a.Written, b.Written = 0, 0, time.Time{}, time.Time{}
 		if len(a.Sets) == 0 && len(b.Sets) == 0 {

@@ -3,13 +3,13 @@ package walk
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/internal/enc"
 	"github.com/openinfrastructure/sluice/segments"
+	"github.com/openinfrastructure/sluice/segments/selector"
 )
 
 const (
@@ -22,13 +22,16 @@ const (
 
 var t0 = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 
+// mask is a set of nodes, by index.
+type mask = uint32
+
 // node is a machine; one that left may come back under its name.
 type node struct {
 	name, dc, print string
 	alive           bool
 }
 
-// kv is the store. A copy of it is what a leader read, or a backup.
+// kv is the store. A copy of it is what a leader read, or a backup: nothing in it is changed in place.
 type kv struct {
 	core     int // version of everything that leaders write, which is one transaction
 	doc      segments.Document
@@ -39,11 +42,25 @@ type kv struct {
 	requests []request
 	said     said
 
-	flags map[string]string
-	holds []gate.Hold
-	pins  []segments.Pin
-	caps  map[string][]segments.Cap
-	edges map[string]report
+	flags  *toggles
+	holds  []gate.Hold
+	vetoes []gate.Veto
+	pins   []gate.Pin
+	edges  map[string]report
+}
+
+// toggles are people's flags, and what package flags reads in them.
+type toggles struct {
+	raw     map[string]string
+	reading *flags.Reading
+}
+
+func (t *toggles) read() flags.Reading {
+	if t.reading == nil {
+		r := flags.Read(t.raw)
+		t.reading = &r
+	}
+	return *t.reading
 }
 
 type entry struct {
@@ -57,15 +74,17 @@ type said struct {
 	paused map[string]bool
 	denied map[string]bool // ROLLOUT/STAGE
 	delay  map[string]gate.DelaySeen
+	cut    map[string]mask // ROLLOUT/ID: nodes that a cut-out has taken the change from, until a person gives it back
 }
 
 func (s said) clone() said {
-	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay)}
+	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut)}
 }
 
 type request struct {
-	kind    string // start, unveto, confirm
+	kind    string // start, unveto, lift, confirm
 	rollout string
+	id      string // of a cut-out
 	spec    gate.Spec
 }
 
@@ -73,14 +92,6 @@ type request struct {
 type report struct {
 	edge  gate.Edge
 	stops flags.Latched
-}
-
-func (s *kv) clone() kv {
-	c := *s
-	c.tracks, c.rollouts, c.requests = slices.Clone(s.tracks), slices.Clone(s.rollouts), slices.Clone(s.requests)
-	c.said = s.said.clone()
-	c.flags, c.holds, c.pins, c.caps, c.edges = maps.Clone(s.flags), slices.Clone(s.holds), slices.Clone(s.pins), maps.Clone(s.caps), maps.Clone(s.edges)
-	return c
 }
 
 func (s *kv) rollout(name string) *entry {
@@ -106,7 +117,7 @@ type edge struct {
 	state     enc.State
 	manifest  []byte // as rendered
 	kind      string // of the rendered one: good, or what is wrong with it
-	flags     map[string]string
+	flags     *toggles
 	offset    time.Duration
 	stop      bool
 	baseline  bool
@@ -122,9 +133,8 @@ type edge struct {
 
 // facts are what nodes did under a rollout.
 type facts struct {
-	runs  map[int]int // by node, since it was admitted
-	bad   map[int]bool
-	since map[int]time.Time
+	runs [mostNodes]int // by node, since it was admitted
+	bad  mask
 }
 
 // world is a site.
@@ -139,17 +149,22 @@ type world struct {
 	facts    map[string]*facts
 	fresh    bool
 	seen     []int // nodes of the last inventory, nil when none was read
-	seenDC   map[int]string
+	listed   mask  // the same
+	seenDC   [mostNodes]string
 	version  int // of the inventory
 	reload   int // of the site's configuration
 	started  int
 	sets     map[string]segments.Set
-	members  map[string]map[string]bool
+	members  map[string]mask       // by digest
+	made     map[mask]segments.Set // by members
+	index    map[string]int        // by fingerprint
+	known    map[where]selector.Attributes
+	masks    map[reach]mask
 	resolved map[string]resolution
-	position map[string][]string // by salt
+	position map[string]*[mostNodes]string // by salt
 
-	manifests [][]byte // every one that was published
-	admitted  map[string]map[int]uint64
+	manifests [][]byte                      // every one that was published
+	first     map[string]*[mostNodes]uint64 // by rollout and node: the first generation that admitted it
 	happened  map[string]int
 	vetoed    map[string]bool
 	maxGen    uint64
@@ -168,11 +183,13 @@ type resolution struct {
 }
 
 func newWorld(mutation string) *world {
-	w := &world{now: t0, fresh: true, mutation: mutation, facts: map[string]*facts{}, sets: map[string]segments.Set{}, members: map[string]map[string]bool{},
-		resolved: map[string]resolution{}, position: map[string][]string{}, admitted: map[string]map[int]uint64{}, happened: map[string]int{}, vetoed: map[string]bool{}, last: map[string]gate.State{}, skipped: map[string]int{}, seenDC: map[int]string{}}
+	w := &world{now: t0, fresh: true, mutation: mutation, facts: map[string]*facts{}, sets: map[string]segments.Set{}, members: map[string]mask{"": ^mask(0)},
+		made: map[mask]segments.Set{}, index: map[string]int{}, known: map[where]selector.Attributes{}, masks: map[reach]mask{}, resolved: map[string]resolution{}, position: map[string]*[mostNodes]string{}, first: map[string]*[mostNodes]uint64{},
+		happened: map[string]int{}, vetoed: map[string]bool{}, last: map[string]gate.State{}, skipped: map[string]int{}}
 	for i := range mostNodes {
 		name := fmt.Sprintf("n%02d.example.com", i)
 		w.nodes = append(w.nodes, &node{name: name, dc: []string{"fra1", "ams1", "nyc1"}[i%3], print: segments.Fingerprint(name), alive: i < 20})
+		w.index[w.nodes[i].print] = i
 	}
 	w.readInventory()
 	doc := segments.Document{Format: segments.Format, Epoch: epoch, Generation: 1, Written: t0, Tracks: []segments.Track{{Name: track, Baseline: "production_0", Nodes: 20}}}
@@ -181,30 +198,33 @@ func newWorld(mutation string) *world {
 		panic(err)
 	}
 	w.manifests, w.maxGen = [][]byte{manifest}, 1
-	w.kv = kv{doc: doc, manifest: manifest, tracks: doc.Tracks, flags: map[string]string{}, caps: map[string][]segments.Cap{}, edges: map[string]report{},
-		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}}}
+	w.kv = kv{doc: doc, manifest: manifest, tracks: doc.Tracks, flags: &toggles{}, edges: map[string]report{},
+		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}, cut: map[string]mask{}}}
 	for i := range w.edges {
-		w.edges[i] = &edge{host: fmt.Sprintf("puppet%d", i), flags: map[string]string{}, backedOut: map[string]bool{}, paused: map[string]bool{}, kind: "none"}
+		w.edges[i] = &edge{host: fmt.Sprintf("puppet%d", i), flags: &toggles{}, backedOut: map[string]bool{}, paused: map[string]bool{}, kind: "none"}
 	}
 	return w
 }
 
 func (w *world) readInventory() {
 	w.version++
-	w.seen = []int{}
+	w.seen, w.listed = []int{}, 0
 	for i, n := range w.nodes {
 		if n.alive {
-			w.seen = append(w.seen, i)
+			w.seen, w.listed = append(w.seen, i), w.listed|1<<i
 			w.seenDC[i] = n.dc
 		}
 	}
 }
 
+// forgetInventory is what a new leader knows of nodes.
+func (w *world) forgetInventory() { w.seen, w.listed = nil, 0 }
+
 // u gives the positions of all nodes under a salt.
-func (w *world) u(salt string) []string {
+func (w *world) u(salt string) *[mostNodes]string {
 	p := w.position[salt]
 	if p == nil {
-		p = make([]string, len(w.nodes))
+		p = new([mostNodes]string)
 		for i, n := range w.nodes {
 			p[i] = segments.Position(salt, n.name)
 		}
@@ -213,37 +233,69 @@ func (w *world) u(salt string) []string {
 	return p
 }
 
-func (w *world) in(set string, i int) bool { return set == "" || w.members[set][w.nodes[i].print] }
+// where is a node with the facts that it may have.
+type where struct {
+	i  int
+	dc string
+}
 
-func (w *world) putSet(s segments.Set, nodes []int) {
-	if _, ok := w.sets[s.Digest]; ok {
-		return
+// reach is a threshold of a rollout.
+type reach struct {
+	salt string
+	to   segments.Threshold
+}
+
+// below are the nodes that a threshold admits.
+func (w *world) below(salt string, t segments.Threshold) (m mask) {
+	switch t {
+	case segments.All:
+		return ^mask(0)
+	case segments.None, "":
+		return 0
 	}
-	m := map[string]bool{}
-	for _, i := range nodes {
-		m[w.nodes[i].print] = true
+	m, ok := w.masks[reach{salt, t}]
+	if ok {
+		return m
 	}
-	w.sets[s.Digest], w.members[s.Digest] = s, m
+	for i, u := range w.u(salt) {
+		if u < string(t) {
+			m |= 1 << i
+		}
+	}
+	w.masks[reach{salt, t}] = m
+	return m
+}
+
+func (w *world) in(set string, i int) bool { return w.members[set]>>i&1 == 1 }
+
+func has(m mask, i int) bool { return m>>i&1 == 1 }
+
+// setOf is the set of some nodes.
+func (w *world) setOf(m mask) segments.Set {
+	s, ok := w.made[m]
+	if !ok {
+		s = segments.NewSet(w.names(m))
+		w.made[m], w.sets[s.Digest], w.members[s.Digest] = s, s, m
+	}
+	return s
+}
+
+func (w *world) names(m mask) (out []string) {
+	for i, n := range w.nodes {
+		if has(m, i) {
+			out = append(out, n.name)
+		}
+	}
+	return out
 }
 
 func (w *world) factsOf(name string) *facts {
 	f := w.facts[name]
 	if f == nil {
-		f = &facts{runs: map[int]int{}, bad: map[int]bool{}, since: map[int]time.Time{}}
+		f = &facts{}
 		w.facts[name] = f
 	}
 	return f
-}
-
-// admittedAt is when the state admitted a node, worked out from the history of its thresholds without asking the state.
-func (w *world) admittedAt(e *entry, i int) (time.Time, int) {
-	u := w.u(e.spec.Salt)[i]
-	for _, a := range e.state.Admissions {
-		if (a.Threshold == segments.All || u < string(a.Threshold)) && w.in(a.Set, i) {
-			return a.At, a.Stage
-		}
-	}
-	return time.Time{}, -1
 }
 
 func (w *world) fail(invariant, format string, args ...any) {

@@ -22,10 +22,6 @@ type op struct {
 	a, b int
 }
 
-const everyone = "{}"
-
-func inDC(dc string) string { return `{facts.dc="` + dc + `"}` }
-
 var sites = []string{"fra1", "ams1", "nyc1"}
 
 // kinds of op, with how often each comes.
@@ -54,7 +50,7 @@ var kinds = []struct {
 	{"read", 12, func(w *world, a, _ int) { w.read(a % leaders) }},
 	{"read stale", 6, func(w *world, a, b int) {
 		if len(w.marks) > 0 {
-			s := w.marks[b%len(w.marks)].clone()
+			s := w.marks[b%len(w.marks)]
 			w.leaders[a%leaders].snap = &s
 		}
 	}},
@@ -63,16 +59,16 @@ var kinds = []struct {
 	{"leader restarts", 8, func(w *world, a, _ int) {
 		w.leaders[a%leaders] = leader{fresh: true}
 		if a%3 == 0 {
-			w.seen = nil
+			w.forgetInventory()
 		}
 	}},
 	{"mark", 10, func(w *world, a, _ int) {
-		if w.marks = append(w.marks, w.kv.clone()); len(w.marks) > 4 {
+		if w.marks = append(w.marks, w.kv); len(w.marks) > 4 {
 			w.marks = w.marks[1:]
 		}
 	}},
 	{"restore", 1, func(w *world, a, _ int) { w.restore(a) }},
-	{"confirm restore", 6, func(w *world, a, _ int) { w.kv.requests = append(w.kv.requests, request{kind: "confirm"}) }},
+	{"confirm restore", 6, func(w *world, a, _ int) { w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "confirm"}) }},
 	{"render badly", 30, func(w *world, a, b int) { w.render(w.edges[a%edges], 1+b%7) }},
 	{"accept", 40, func(w *world, a, _ int) { w.accept(w.edges[a%edges]) }},
 	{"report", 8, func(w *world, a, _ int) { w.report(w.edges[a%edges]) }},
@@ -111,15 +107,16 @@ var kinds = []struct {
 	{"freeze", 3, func(w *world, a, b int) { w.flag("freeze", []string{"true", "gone", "friday"}[b%3]) }},
 	{"no freeze", 14, func(w *world, _, _ int) { w.flag("freeze", "false") }},
 	{"force", 1, func(w *world, a, _ int) { w.flag("force", fmt.Sprint(w.kv.doc.Generation+uint64(a%2))) }},
-	{"hold", 4, func(w *world, a, b int) { w.hold(a, b) }},
-	{"expire hold", 6, func(w *world, a, _ int) {
-		if n := len(w.kv.holds); n > 0 {
-			w.kv.holds = slices.Delete(slices.Clone(w.kv.holds), a%n, a%n+1)
+	{"hold", 6, func(w *world, a, b int) { w.hold(a, b) }},
+	{"end hold", 8, func(w *world, a, b int) { w.endHold(a, b) }},
+	{"cut out", 4, func(w *world, a, b int) { w.cutOut(a, b) }},
+	{"cut-out key gone", 2, func(w *world, a, _ int) { w.dropVeto(a) }},
+	{"give back", 5, func(w *world, a, _ int) {
+		if v := w.dropVeto(a); v.ID != "" {
+			w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "lift", rollout: v.Rollout, id: v.ID})
 		}
 	}},
-	{"cap", 4, func(w *world, a, b int) { w.cap(a, b) }},
-	{"lift caps", 3, func(w *world, a, _ int) { delete(w.kv.caps, w.pick(a)) }},
-	{"pin", 3, func(w *world, a, b int) { w.pin(a, b) }},
+	{"pin", 4, func(w *world, a, b int) { w.pin(a, b) }},
 	{"unpin", 4, func(w *world, a, _ int) {
 		if n := len(w.kv.pins); n > 0 {
 			w.kv.pins = slices.Delete(slices.Clone(w.kv.pins), a%n, a%n+1)
@@ -157,15 +154,18 @@ func (w *world) pick(a int) string {
 }
 
 func (w *world) flag(key, value string) {
-	if value == "gone" {
-		delete(w.kv.flags, key)
-		return
+	raw := maps.Clone(w.kv.flags.raw)
+	if raw == nil {
+		raw = map[string]string{}
 	}
-	w.kv.flags[key] = value
+	if raw[key] = value; value == "gone" {
+		delete(raw, key)
+	}
+	w.kv.flags = &toggles{raw: raw}
 }
 
 func (w *world) ask2(kind, rollout string) {
-	w.kv.requests = append(w.kv.requests, request{kind: kind, rollout: rollout})
+	w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: kind, rollout: rollout})
 }
 
 var stageNames = []string{"s0", "s1", "s2", "s3"}
@@ -210,38 +210,66 @@ func (w *world) start(a, b int) {
 	} else {
 		spec.Parameters = map[string]any{fmt.Sprintf("flag%d", a%3): float64(b % 2)}
 	}
-	w.kv.requests = append(w.kv.requests, request{kind: "start", rollout: name, spec: spec})
+	w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "start", rollout: name, spec: spec})
 }
 
+// hold writes a hold, or writes one anew that is there.
 func (w *world) hold(a, b int) {
-	h := gate.Hold{ID: fmt.Sprint("h", a), Selector: []string{everyone, inDC(sites[0]), inDC(sites[1]), inDC(sites[2])}[b%4], By: "walker", Comment: "c"}
+	h := gate.Hold{ID: fmt.Sprint("h", a%4), Selector: selectors[b%len(selectors)].text, By: "walker", Comment: "c"}
 	if b%8 < 6 {
 		h.Until = w.now.Add(time.Duration(1+a%5) * time.Hour)
 	}
-	w.kv.holds = append(slices.Clone(w.kv.holds), h)
+	if a%23 == 0 {
+		h.Err = "unexpected end of JSON input"
+	}
+	w.kv.holds = append(without(w.kv.holds, func(o gate.Hold) bool { return o.ID == h.ID }), h)
 }
 
-func (w *world) cap(a, b int) {
-	var in []int
-	var names []string
-	for i, n := range w.nodes {
-		if n.dc == sites[b%3] {
-			in, names = append(in, i), append(names, n.name)
-		}
+func without[T any](all []T, is func(T) bool) []T { return slices.DeleteFunc(slices.Clone(all), is) }
+
+// endHold ends a hold before its time, as `sluice hold expire` does, or as `consul kv delete`.
+func (w *world) endHold(a, b int) {
+	n := len(w.kv.holds)
+	if n == 0 {
+		return
 	}
-	set := segments.NewSet(names)
-	w.putSet(set, in)
-	caps := maps.Clone(w.kv.caps)
-	caps[w.pick(a)] = []segments.Cap{{ID: fmt.Sprint("c", a%3), Set: set.Digest, Limit: []segments.Threshold{segments.None, segments.FromShare(uint64(b) % segments.Billion), segments.FromShare(segments.Billion / 2)}[b/3%3]}}
-	w.kv.caps = caps
+	h := w.kv.holds[a%n]
+	w.kv.holds = without(w.kv.holds, func(o gate.Hold) bool { return o.ID == h.ID })
+	if b%2 == 0 && h.Err == "" {
+		h.Until, h.Ended = w.now, "by walker"
+		w.kv.holds = append(w.kv.holds, h)
+	}
+}
+
+// cutOut takes the change of a rollout from some nodes.
+func (w *world) cutOut(a, b int) {
+	v := gate.Veto{ID: fmt.Sprint("v", a%3, "-", w.pick(b)), Rollout: w.pick(b), Selector: selectors[(a/3)%(len(selectors)-1)].text, By: "walker", Comment: "c"}
+	w.kv.vetoes = append(without(w.kv.vetoes, func(o gate.Veto) bool { return o.ID == v.ID }), v)
+	if len(w.kv.vetoes) > 4 {
+		w.kv.vetoes = w.kv.vetoes[1:]
+	}
+}
+
+func (w *world) dropVeto(a int) (v gate.Veto) {
+	if n := len(w.kv.vetoes); n > 0 {
+		v = w.kv.vetoes[a%n]
+		w.kv.vetoes = slices.Delete(slices.Clone(w.kv.vetoes), a%n, a%n+1)
+	}
+	return v
 }
 
 func (w *world) pin(a, b int) {
-	p := segments.Pin{Certname: w.nodes[a%mostNodes].name, To: []string{segments.ToBaseline, segments.ToCandidate}[b%2], Rollout: w.pick(b / 2)}
-	if slices.ContainsFunc(w.kv.pins, func(x segments.Pin) bool { return x.Certname == p.Certname }) || len(w.kv.pins) > 3 {
-		return
+	p := gate.Pin{Certname: w.nodes[a%mostNodes].name, To: []string{segments.ToBaseline, segments.ToCandidate}[b%2], By: "walker", Comment: "c"}
+	if b%3 > 0 {
+		p.Rollout = w.pick(b / 2)
 	}
-	w.kv.pins = append(slices.Clone(w.kv.pins), p)
+	if b%5 > 0 {
+		p.Until = w.now.Add(time.Duration(1+b%7) * time.Hour)
+	}
+	w.kv.pins = append(without(w.kv.pins, func(o gate.Pin) bool { return o.Certname == p.Certname || !o.Until.IsZero() && !w.now.Before(o.Until) }), p)
+	if len(w.kv.pins) > 4 {
+		w.kv.pins = w.kv.pins[1:]
+	}
 }
 
 // run is a Puppet run of one node by one server: quality 0 and most others are good, 1 fails, 2 is never heard of.
@@ -259,7 +287,7 @@ func (w *world) run(e *edge, i, quality int) {
 		taken = taken || r.Candidate != ""
 		f := w.factsOf(r.Name)
 		if f.runs[i]++; quality == 1 {
-			f.bad[i] = true
+			f.bad |= 1 << i
 		}
 	}
 }
@@ -269,7 +297,7 @@ func (w *world) restore(a int) {
 	if len(w.marks) == 0 {
 		return
 	}
-	w.kv = w.marks[a%len(w.marks)].clone()
+	w.kv = w.marks[a%len(w.marks)]
 	w.marks, w.restored = nil, true
 	w.maxGen = w.kv.doc.Generation // an edge that has a later one says so, or refuses what is older
 	for i := range w.leaders {

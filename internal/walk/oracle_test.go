@@ -13,14 +13,15 @@ type oracle struct {
 	w   *world
 	s   *kv     // what the leader read, before it decided
 	all []entry // with the states after
-	e   *entry
+	e   *entry  // before, with the caps that people wish now
+	has mask    // the nodes that it had admitted
 	now time.Time
 }
 
 // stopped is what keeps a rollout from any step forward.
 func (o oracle) stopped() string {
 	name := o.e.spec.Name
-	f := o.s.flags
+	f := o.s.flags.raw
 	ahead := uint64(0)
 	live, latchedPause, latchedFreeze := 0, false, false
 	for _, r := range o.s.edges {
@@ -58,6 +59,11 @@ func (o oracle) stopped() string {
 	if word(f[name+"/backout"]) == "stop" {
 		return "backed out or unreadable"
 	}
+	for _, h := range o.s.holds {
+		if h.Err != "" {
+			return "hold " + h.ID + " cannot be read"
+		}
+	}
 	return o.delayed()
 }
 
@@ -72,7 +78,7 @@ func (o oracle) confirmed() bool {
 
 func (o oracle) delayed() string {
 	name := o.e.spec.Name
-	raw, seen := o.s.flags[name+"/delay"], o.s.said.delay[name]
+	raw, seen := o.s.flags.raw[name+"/delay"], o.s.said.delay[name]
 	if word(raw) == "release" {
 		return ""
 	}
@@ -95,26 +101,11 @@ func (o oracle) delayed() string {
 	return ""
 }
 
-// held finds a hold that matches a node which is not admitted; holds are on a datacenter or on everyone.
-func (o oracle) held() string {
-	for _, h := range o.s.holds {
-		if !h.Until.IsZero() && !o.now.Before(h.Until) {
-			continue
-		}
-		for _, i := range o.w.seen {
-			if at, _ := o.w.admittedAt(o.e, i); at.IsZero() && (h.Selector == everyone || h.Selector == inDC(o.w.seenDC[i])) {
-				return "hold " + h.ID
-			}
-		}
-	}
-	return ""
-}
-
 // entry is what must be true for stage i to begin, or to grow.
 func (o oracle) stage(i int, begins bool) string {
 	stage, name := o.e.spec.Schedule.Stages[i], o.e.spec.Name
 	hour := o.now.UTC().Hour()
-	approve := o.s.flags[name+"/approve/"+stage.Name]
+	approve := o.s.flags.raw[name+"/approve/"+stage.Name]
 	switch {
 	case len(stage.Windows) > 0 && (hour < 6 || hour >= 22):
 		return "outside the window"
@@ -137,13 +128,12 @@ func (o oracle) proven() string {
 	f := o.w.factsOf(o.e.spec.Name)
 	admitted, ran := 0, 0
 	for _, i := range o.w.seen {
-		at, _ := o.w.admittedAt(o.e, i)
-		if at.IsZero() {
+		if !has(o.has, i) {
 			continue
 		}
 		admitted++
 		switch {
-		case f.bad[i]:
+		case has(f.bad, i):
 			return o.w.nodes[i].name + " failed"
 		case f.runs[i] >= 2:
 			ran++
@@ -163,7 +153,7 @@ func (o oracle) late() string {
 		return ""
 	}
 	stage := o.e.spec.Schedule.Stages[i]
-	if d := time.Duration(stage.Deadline.After); d > 0 && o.now.After(st.Stages[i].Since.Add(d)) && o.s.flags[o.e.spec.Name+"/approve/"+stage.Name] != "true" {
+	if d := time.Duration(stage.Deadline.After); d > 0 && o.now.After(st.Stages[i].Since.Add(d)) && o.s.flags.raw[o.e.spec.Name+"/approve/"+stage.Name] != "true" {
 		return "deadline"
 	}
 	return ""
@@ -190,26 +180,26 @@ func (o oracle) mayNot(after gate.State) string {
 				missing = o.w.nodes[n].name + " has not run it"
 			}
 		}
-		return first(o.stopped(), o.held(), o.proven(), missing)
+		return first(o.stopped(), o.kept(after), o.proven(), missing)
 	case after.Phase == gate.Settling && before.Phase == gate.Running:
-		return first(o.stopped(), o.held(), o.proven(), o.stage(i, false), o.late(), o.baked())
+		return first(o.stopped(), o.proven(), o.stage(i, false), o.late(), o.baked())
 	case i < 0:
 		start := ""
 		if s := o.e.spec.Schedule.Start; s != nil && o.now.Before(s.NotBefore) {
 			start = "before its start"
 		}
-		return first(start, o.stopped(), o.held(), o.stage(0, true), o.ahead(), o.empty(0))
+		return first(start, o.stopped(), o.stage(0, true), o.ahead(), o.empty(0))
 	case len(after.Stages) > len(before.Stages):
-		return first(o.stopped(), o.held(), o.proven(), o.stage(i+1, true), o.late(), o.baked(), o.empty(i+1))
+		return first(o.stopped(), o.proven(), o.stage(i+1, true), o.late(), o.baked(), o.empty(i+1))
 	}
 	bad := ""
-	f := o.w.factsOf(o.e.spec.Name)
-	for n := range f.bad {
-		if at, _ := o.w.admittedAt(o.e, n); !at.IsZero() && o.w.listed(n) {
-			bad = o.w.nodes[n].name + " failed"
-		}
+	if who := o.w.factsOf(o.e.spec.Name).bad & o.has & o.w.listed; who != 0 {
+		bad = o.w.names(who)[0] + " failed"
 	}
-	return first(o.stopped(), o.held(), bad, o.stage(i, false), o.late())
+	if before.Phase == gate.Settling { // caps that were lifted give their nodes back
+		return first(o.stopped(), bad)
+	}
+	return first(o.stopped(), bad, o.stage(i, false), o.late())
 }
 
 func (o oracle) baked() string {
@@ -235,64 +225,48 @@ func (o oracle) ahead() string {
 	return ""
 }
 
+// empty: nobody of the stage is there; of the first one, nobody who is not kept from the change.
 func (o oracle) empty(i int) string {
-	name := o.e.spec.Schedule.Stages[i].Segment
-	if name == "" {
-		if len(o.w.seen) == 0 {
-			return "nobody is there"
+	name, there := o.e.spec.Schedule.Stages[i].Segment, o.w.listed
+	if name != "" {
+		ref, ok := o.e.state.Snapshots[name]
+		set := ref.Digest
+		if !ok {
+			set = o.w.resolve(o.e, name).Digest
 		}
-		return ""
+		there &= o.w.members[set]
 	}
-	ref, ok := o.e.state.Snapshots[name]
-	set := ref.Digest
-	if !ok {
-		set = o.w.resolve(o.e, name).Digest
-	}
-	for _, i := range o.w.seen {
-		if o.w.in(set, i) {
-			return ""
+	if i == 0 {
+		for k := range o.e.state.Caps {
+			there &^= o.w.ofCap(o.e, &o.e.state.Caps[k])
 		}
 	}
-	return "nobody is in " + name
+	if there == 0 {
+		return "nobody is in " + name
+	}
+	return ""
 }
 
-func (w *world) listed(i int) bool {
-	for _, k := range w.seen {
-		if k == i {
-			return true
-		}
+// gives works out which nodes have the change by a document, without package segments' admission.
+func (w *world) gives(d *segments.Document, r *segments.Rollout) mask {
+	if r == nil || r.BackedOut {
+		return 0
 	}
-	return false
-}
-
-// admits works out what a document says for a node, without package segments' admission.
-func (w *world) admits(d *segments.Document, r *segments.Rollout, i int) bool {
-	if r.BackedOut {
-		return false
-	}
-	pin := ""
-	for _, p := range d.Pins {
-		if p.Certname == w.nodes[i].name && (p.Rollout == "" || p.Rollout == r.Name) && pin != segments.ToBaseline {
-			pin = p.To
-		}
-	}
-	if pin == segments.ToBaseline {
-		return false
-	}
-	u := w.u(r.SaltOf())[i]
-	below := func(t segments.Threshold) bool { return t == segments.All || t != "" && u < string(t) }
-	for _, c := range r.Caps {
-		if w.in(c.Set, i) && !below(c.Limit) {
-			return false
-		}
-	}
-	if pin == segments.ToCandidate {
-		return true
-	}
+	m, off := mask(0), mask(0)
 	for _, s := range r.Stages {
-		if w.in(s.Set, i) && below(s.Threshold) {
-			return true
+		m |= w.members[s.Set] & w.below(r.SaltOf(), s.Threshold)
+	}
+	for _, p := range d.Pins {
+		switch {
+		case p.Rollout != "" && p.Rollout != r.Name:
+		case p.To == segments.ToBaseline:
+			off |= w.named(p.Certname)
+		default:
+			m |= w.named(p.Certname)
 		}
 	}
-	return false
+	for _, c := range r.Caps {
+		off |= w.members[c.Set] &^ w.below(r.SaltOf(), c.Limit)
+	}
+	return m &^ off
 }
