@@ -145,9 +145,17 @@ func (l *leader) weigh(ctx context.Context, c *change) (gate.World, map[string]*
 	ledger.mu.Lock()
 	defer ledger.mu.Unlock()
 	world, fleets, err := l.world(ctx, c)
+	if lost := l.sets.complete(); lost != nil {
+		// Rosters and courses were made with it: they are made anew, as by a new leader.
+		clear(l.rosters)
+		clear(l.tracks)
+		ledger.drop(func(string) bool { return false })
+		err = errors.Join(err, lost)
+	}
 	if err != nil {
 		return world, nil, gate.Decision{}, err
 	}
+	l.sets.sweep(c.snap.Document.Sets)
 	ledger.drop(func(name string) bool {
 		r := c.snap.Rollout(name)
 		return r != nil && r.State.Phase.Active()

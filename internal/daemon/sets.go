@@ -11,13 +11,16 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// sets gives published sets by digest, read from the store once.
+// sets gives published sets by digest. Each is read from the store once, and kept as long as every look asks for it.
 type sets struct {
 	store store.Store
 	have  map[string]segments.Set
+	used  map[string]bool // asked for since the last sweep
+	lost  []string        // asked who is in them without being at hand
 }
 
 func (s *sets) get(ctx context.Context, digest string, count int) (segments.Set, error) {
+	s.use(digest)
 	if set, ok := s.have[digest]; ok {
 		return set, nil
 	}
@@ -29,8 +32,50 @@ func (s *sets) get(ctx context.Context, digest string, count int) (segments.Set,
 	return set, nil
 }
 
+func (s *sets) use(digest string) {
+	if s.used == nil {
+		s.used = map[string]bool{}
+	}
+	s.used[digest] = true
+}
+
+// sweep forgets the sets that a whole look had no use for, and those that only an old document names. A million nodes are
+// 17 MB a set.
+func (s *sets) sweep(document map[string]int) {
+	for digest := range s.have {
+		if _, named := document[digest]; !named && !s.used[digest] {
+			delete(s.have, digest)
+		}
+	}
+	s.used = nil
+}
+
+// complete fails where somebody asked for the members of a set that is not at hand: what followed from that is not true.
+func (s *sets) complete() error {
+	if len(s.lost) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("set %s was asked for and is not at hand", s.lost[0])
+	s.lost = nil
+	return err
+}
+
+// member says who is in a set, nobody for "". Of one that is not at hand it says so by complete.
 func (s *sets) member(digest string) func(fingerprint string) bool {
-	data := s.have[digest].Data
+	if digest == "" {
+		return func(string) bool { return false }
+	}
+	s.use(digest)
+	set, known := s.have[digest]
+	if !known {
+		return func(string) bool {
+			if len(s.lost) == 0 {
+				s.lost = append(s.lost, digest)
+			}
+			return false
+		}
+	}
+	data := set.Data
 	n := len(data) / segments.LineWidth
 	return func(print string) bool {
 		at := func(i int) string { return string(data[i*segments.LineWidth : i*segments.LineWidth+segments.Digits]) }
@@ -41,6 +86,7 @@ func (s *sets) member(digest string) func(fingerprint string) bool {
 
 // putSet writes a set before anything refers to it; it is named by its content, so writing it twice is harmless.
 func (l *leader) putSet(ctx context.Context, set segments.Set) error {
+	l.sets.use(set.Digest)
 	if _, ok := l.sets.have[set.Digest]; ok {
 		return nil
 	}
