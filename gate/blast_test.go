@@ -157,6 +157,28 @@ func TestReleasedNodesAreNotProvenByTheRest(t *testing.T) {
 	}
 }
 
+// TestHoldbackThatIsNotKnown: while nobody knows who is held back, nobody is released.
+func TestHoldbackThatIsNotKnown(t *testing.T) {
+	held := 40 * schedule.Hundred / 100
+	s := newSite(t, 24)
+	s.w.Rollouts[0].Spec.Schedule.Holdback, s.w.Blast.Limit = &held, &schedule.Amount{Nodes: 24}
+	s.w.Rollouts[0].Spec.Policy.MaxDeparted = 1 // as if all might leave: that gate closes as well
+	for s.state("ntp").Phase != Settling {
+		s.run(time.Minute)
+	}
+	for why, want := range map[string]bool{"the inventory has not been read yet": false, "": true} {
+		r := s.w.Rollouts[0]
+		r.Current = Population{Err: why}
+		state := r.State
+		state.Stages = slices.Clone(state.Stages)
+		step := &stepper{w: &s.w, r: &r, state: state, after: []State{r.State}, decision: &Decision{}}
+		step.release()
+		if all := !step.withheld(); all != want {
+			t.Errorf("not known because of %q: everyone is admitted: %v", why, all)
+		}
+	}
+}
+
 // TestHoldbackThatIsGone: nodes that were held back and left the inventory keep no rollout from its end.
 func TestHoldbackThatIsGone(t *testing.T) {
 	held := 40 * schedule.Hundred / 100

@@ -89,7 +89,7 @@ func (r *roster) earlier(p *population, set string, state *gate.State, before in
 			everyone = segments.Higher(everyone, a.Threshold)
 		}
 	}
-	out := slices.Clip(p.positions[:below(p.positions, everyone)])
+	out := slices.Clip(p.positions[:segments.AllBelow(p.positions, everyone)])
 	for k := r.below(everyone); k < r.below(furthest); k++ {
 		n, print := r.nodes[r.order[k]], ""
 		in := func(set string) bool {
@@ -106,11 +106,7 @@ func (r *roster) earlier(p *population, set string, state *gate.State, before in
 }
 
 // below counts the nodes below a threshold.
-func (r *roster) below(t segments.Threshold) int { return below(r.positions, t) }
-
-func below(positions []segments.Point, t segments.Threshold) int {
-	return segments.AllBelow(positions, t)
-}
+func (r *roster) below(t segments.Threshold) int { return segments.AllBelow(r.positions, t) }
 
 // population gives the members of a set, without those that a cap keeps.
 func (r *roster) population(set string, caps []gate.Cap, member func(set, print string) bool) *population {

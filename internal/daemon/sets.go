@@ -16,7 +16,7 @@ type sets struct {
 	store store.Store
 	have  map[string]segments.Set
 	used  map[string]bool // asked for since the last sweep
-	lost  []string        // asked who is in them without being at hand
+	lost  string          // one whose members were asked for without being at hand, "" for none
 }
 
 func (s *sets) get(ctx context.Context, digest string, count int) (segments.Set, error) {
@@ -52,11 +52,11 @@ func (s *sets) sweep(document map[string]int) {
 
 // complete fails where somebody asked for the members of a set that is not at hand: what followed from that is not true.
 func (s *sets) complete() error {
-	if len(s.lost) == 0 {
+	if s.lost == "" {
 		return nil
 	}
-	err := fmt.Errorf("set %s was asked for and is not at hand", s.lost[0])
-	s.lost = nil
+	err := fmt.Errorf("set %s was asked for and is not at hand", s.lost)
+	s.lost = ""
 	return err
 }
 
@@ -69,9 +69,7 @@ func (s *sets) member(digest string) func(fingerprint string) bool {
 	set, known := s.have[digest]
 	if !known {
 		return func(string) bool {
-			if len(s.lost) == 0 {
-				s.lost = append(s.lost, digest)
-			}
+			s.lost = digest
 			return false
 		}
 	}
