@@ -198,6 +198,10 @@ func (s *stepper) segmentGate(i int) Gate {
 		return closed(GateSegment, "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name).is(0, 1)
 	case len(p.Positions) == 0 && len(p.Kept) > 0:
 		return opened(GateSegment, "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name).is(0, 0)
+	case s.nobodyLeft(i):
+		return opened(GateSegment, "%s holds no node of track %s, as the rest of an order may: stage %s is passed over", segmentName(stage), s.r.Spec.Track, stage.Name).is(0, 0)
+	case len(p.Positions) == 0 && stage.Rest && i == 0:
+		return closed(GateSegment, "segments", "%s holds no node of track %s, and stage %s is the first: nothing could be shown by it", segmentName(stage), s.r.Spec.Track, stage.Name).is(0, 1)
 	case len(p.Positions) == 0:
 		return closed(GateSegment, "segments", "%s of stage %s holds no node of track %s", segmentName(stage), stage.Name, s.r.Spec.Track).is(0, 1)
 	case i == 0 && p.fresh(s.target(stage, p)) == 0:

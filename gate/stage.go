@@ -49,6 +49,13 @@ func Target(s schedule.Schedule, stage schedule.Stage, positions []segments.Poin
 	return segments.Lower(t, segments.FromShare(uint64(schedule.Hundred-held)))
 }
 
+// nobodyLeft says whether the stage that comes next, whose members are known, is for the rest of an order, and nobody is in it. Its nodes may not have been there and
+// left, and the track must have some: an inventory without nodes says nothing of who is in a segment. The first stage is never passed over.
+func (s *stepper) nobodyLeft(i int) bool {
+	p := s.r.Next
+	return i > 0 && s.r.Spec.Schedule.Stages[i].Rest && p.size() == 0 && s.trackNodes() > 0
+}
+
 // calendarFreeze says which freeze of the calendar closes the gate now.
 func (s *stepper) calendarFreeze() (Gate, bool) {
 	reason, next, frozen := schedule.Frozen(s.w.Freezes, s.w.Now)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 func closedBy(d Decision, name string) string {
@@ -97,6 +99,48 @@ func TestSpecRoundTrip(t *testing.T) {
 				t.Error("it never opened")
 			}
 			break
+		}
+	}
+}
+
+// The rest of an order may turn out to have nobody: the rollout goes past it, with its reason on record. Where it is not known who is in it,
+// or somebody was and is gone, it holds.
+func TestRestOfAnOrderMayBeEmpty(t *testing.T) {
+	s := newSite(t, 16)
+	s.fra1 = nil
+	s.w.Rollouts[0].Spec.Schedule.Stages[1].Rest = true
+	s.run(12 * time.Hour)
+	st := s.state("ntp")
+	if st.Phase != Completed || !st.Stages[1].Skipped || st.Stages[1].Set != "f" || st.Stages[1].Threshold != segments.None {
+		t.Fatalf("%s, %+v; %s", st.Phase, st.Stages, s.closedGates("ntp"))
+	}
+	const want = "stage fra1 is passed over: fra1, the rest of an order, holds no node of track production"
+	if i := slices.IndexFunc(s.events, func(e Event) bool { return e.Kind == EventSkipped && e.Text == want }); i < 0 {
+		t.Errorf("no event says that %s", want)
+	}
+	if n := st.Admissions[len(st.Admissions)-1]; n.Stage != 2 {
+		t.Errorf("the last admission is %+v", n)
+	}
+	for name, c := range map[string]struct {
+		stage int
+		p     Population
+		nodes int
+		rest  bool
+		want  string // "" is open
+	}{
+		"empty":                       {1, Population{}, 16, true, ""},
+		"not the rest of an order":    {1, Population{}, 16, false, "fra1 of stage fra1 holds no node"},
+		"the first stage":             {0, Population{}, 16, true, "stage canary is the first: nothing could be shown by it"},
+		"not known":                   {1, Population{Err: "PuppetDB does not answer"}, 16, true, "is not known: PuppetDB does not answer"},
+		"they were there and are not": {1, Population{Count: 4}, 16, true, "fra1 of stage fra1 holds no node"},
+		"an inventory without nodes":  {1, Population{}, 0, true, "fra1 of stage fra1 holds no node"},
+	} {
+		s := newSite(t, 16)
+		s.w.Tracks[0].Nodes = c.nodes
+		s.w.Rollouts[0].Spec.Schedule.Stages[c.stage].Rest, s.w.Rollouts[0].Next = c.rest, c.p
+		g := (&stepper{w: &s.w, r: &s.w.Rollouts[0]}).segmentGate(c.stage)
+		if g.Open != (c.want == "") || !strings.Contains(g.Reason, c.want) {
+			t.Errorf("%s: open %t: %s", name, g.Open, g.Reason)
 		}
 	}
 }

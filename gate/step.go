@@ -180,7 +180,7 @@ func (s *stepper) admit(i int, p Population) {
 		// The threshold is on record all the same: whoever comes back from a cap later was reached by it, and a
 		// node that joins below it has the change.
 		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
-		s.event(EventSkipped, i, "sluice", skipped(stage, p))
+		s.event(EventSkipped, i, "sluice", s.skipped(i, p))
 		s.changed = true
 		return
 	}
@@ -190,7 +190,11 @@ func (s *stepper) admit(i int, p Population) {
 	s.raise(i, p, s.within(p, segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
 }
 
-func skipped(stage schedule.Stage, p Population) string {
+func (s *stepper) skipped(i int, p Population) string {
+	stage := s.r.Spec.Schedule.Stages[i]
+	if s.nobodyLeft(i) {
+		return fmt.Sprintf("stage %s is passed over: %s, the rest of an order, holds no node of track %s", stage.Name, segmentName(stage), s.r.Spec.Track)
+	}
 	text := fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage))
 	if len(p.Kept) > 0 {
 		text += fmt.Sprintf("; %d are held, cut out or pinned", len(p.Kept))

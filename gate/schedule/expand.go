@@ -20,6 +20,7 @@ type Domain struct {
 // part is one round of for_each; the zero value is an entry without it.
 type part struct {
 	suffix, segment string
+	rest            bool // of an attribute: whatever is not listed
 	zone            *timeinterval.Location
 }
 
@@ -70,7 +71,7 @@ func (s Stage) expand(f *fields, name, path string) ([]Stage, []Domain) {
 		for k, size := range sizes {
 			stage := s
 			stage.Template, stage.Written = Template{}, path
-			stage.Segment, stage.TimeZone, stage.Percent = p.segment, p.zone, size
+			stage.Segment, stage.TimeZone, stage.Percent, stage.Rest = p.segment, p.zone, size, p.rest
 			stage.Name += p.suffix
 			if len(sizes) > 1 {
 				stage.Name += fmt.Sprintf("-%d", k+1)
@@ -143,7 +144,7 @@ func (s Stage) part(f *fields, name, path, value string) (part, Domain) {
 	if !ValidName(domain.Name) {
 		f.add(path+".order", "%q makes a segment named %q, which is no name of at most %d characters", value, domain.Name, maxName)
 	}
-	p.segment = domain.Name
+	p.segment, p.rest = domain.Name, value == Rest
 	return p, domain
 }
 

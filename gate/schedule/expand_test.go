@@ -49,6 +49,9 @@ func TestExpand(t *testing.T) {
 			if stage.TimeZone != nil {
 				text += " " + stage.TimeZone.String()
 			}
+			if stage.Rest != strings.HasPrefix(stage.Name, "dc-rest") {
+				t.Errorf("%s: of the rest %t", stage.Name, stage.Rest)
+			}
 			if !stage.empty() {
 				t.Errorf("%s: a template is left", stage.Name)
 			}

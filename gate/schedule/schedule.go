@@ -91,6 +91,8 @@ type Stage struct {
 
 	// Template makes several stages of one; Expand leaves none of it.
 	Template `yaml:",inline" json:"-"`
+	// Rest marks a stage of those that for_each does not list: it may turn out to have nobody.
+	Rest bool `yaml:"-" json:"rest,omitempty"`
 	// Written is the path at which an expanded stage was written.
 	Written string `yaml:"-" json:"-"`
 }

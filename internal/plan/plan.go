@@ -136,13 +136,16 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 	for i, t := range r.Schedule.Timeline(r.Calendar, r.Start, r.Run, pace) {
 		s := &p.Stages[i]
 		switch s.Times = t; {
-		case s.Of == 0:
+		case s.Of == 0 && !s.empty(r.Schedule.Stages[i], i):
 			s.Times = schedule.Times{Stage: t.Stage, Never: "segment " + s.Segment + " holds no node"}
 		case i > 0 && p.Stages[i-1].Never != "" && s.Never == "":
 			s.Times = schedule.Times{Stage: t.Stage, Never: "the stage before it does not end"}
 		}
 	}
 }
+
+// empty says whether stage i is passed over because it is the rest of an order, and holds nobody.
+func (s *Stage) empty(stage schedule.Stage, i int) bool { return s.Of == 0 && stage.Rest && i > 0 }
 
 // SizeOf is the size of a stage in words.
 func SizeOf(s schedule.Stage) string {

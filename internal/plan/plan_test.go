@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"pgregory.net/rapid"
 
 	"github.com/openinfrastructure/sluice/analyzer"
@@ -165,6 +166,24 @@ func TestPlanWarns(t *testing.T) {
 	r.Calendar.Freezes = []schedule.Freeze{{Name: "x", Err: "gone"}}
 	if p, err = Make(r, nodes(10)); err != nil || !strings.Contains(warnings(p), "stage one: does not end: freeze x cannot be read") {
 		t.Errorf("%v\n%s", err, warnings(p))
+	}
+}
+
+// TestPlanPassesOverAnEmptyRest: the rest of an order without nodes costs no time and stops nothing, unless it comes first.
+func TestPlanPassesOverAnEmptyRest(t *testing.T) {
+	rest := schedule.Stage{Name: "rest", Segment: "none", Percent: schedule.Hundred, Rest: true, Bake: schedule.Bake{Time: model.Duration(time.Hour)}}
+	r := request(schedule.Stage{Name: "one", Nodes: 50}, rest, schedule.Stage{Name: "all", Percent: schedule.Hundred})
+	p, err := Make(r, nodes(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "stage rest: segment none, the rest of an order, holds no node: it is passed over"
+	if s := p.Stages[1]; s.Never != "" || s.Expected.Begin.IsZero() || !s.Expected.Begin.Equal(s.Expected.End) || p.Stages[2].Never != "" || !strings.Contains(warnings(p), want) {
+		t.Errorf("%+v\n%s", s, warnings(p))
+	}
+	r.Schedule.Stages[0], r.Schedule.Stages[1] = rest, r.Schedule.Stages[0]
+	if p, err = Make(r, nodes(100)); err != nil || p.Stages[0].Never == "" || p.Stages[1].Never == "" || !strings.Contains(warnings(p), "stage rest: segment none holds no node: the rollout stands still here") {
+		t.Errorf("%v %+v\n%s", err, p.Stages[0], warnings(p))
 	}
 }
 

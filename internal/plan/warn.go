@@ -36,6 +36,8 @@ func (p *Plan) warnStage(r Request, i int) {
 	s, stage, last := p.Stages[i], r.Schedule.Stages[i], i == len(p.Stages)-1
 	before := s.Total - s.New
 	switch {
+	case s.empty(stage, i):
+		p.add(s.Stage, "segment %s, the rest of an order, holds no node: it is passed over", s.Segment)
 	case s.Of == 0:
 		p.add(s.Stage, "segment %s holds no node: the rollout stands still here", s.Segment)
 	case s.New == 0 && i == 0:
