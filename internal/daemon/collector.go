@@ -43,6 +43,7 @@ type collector struct {
 
 	resumed *savedHeader // of a file that was taken up, until the feed begins
 	savedAt time.Time    // of the file, or of the first poll
+	forgot  time.Time    // when nodes that are gone were looked for
 
 	mu        sync.Mutex
 	feed      *puppetdb.Feed
@@ -208,6 +209,7 @@ func (c *collector) poll(ctx context.Context) error {
 	c.reports += uint64(reports)
 	c.mu.Unlock()
 	c.ledger.forget(horizon)
+	c.forgetGone()
 	missing := c.ledger.wanted()
 	if batch.Incomplete != nil {
 		return batch.Incomplete

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -56,6 +57,10 @@ func (e *encData) refresh(ctx context.Context, certnames []string, now time.Time
 		})
 	}
 	_ = g.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	// Whoever is in the fleet was asked again before that.
+	maps.DeleteFunc(e.said, func(_ string, a encAnswer) bool { return now.Sub(a.at) > 2*time.Duration(e.cfg.Refresh) })
 }
 
 func (e *encData) get(certname string) encAnswer {

@@ -65,11 +65,17 @@ func TestDeactivatedNode(t *testing.T) {
 	if n, why := len(l.state("ntp").Stages), l.closed("ntp"); n != 2 || !strings.Contains(why, "n04") {
 		t.Fatalf("%d stages, closed gates: %s", n, why)
 	}
-	puppetdbtest.Commands(l.pdb.URL)(t, "deactivate_node", 3, "n04", map[string]any{"certname": "n04", "producer_timestamp": l.now.Format("2006-01-02T15:04:05.000Z")})
+	l.deactivate("n04")
 	l.until("ntp", gate.Completed)
 	if l.count() != 5 {
 		t.Errorf("%d nodes on the track", l.count())
 	}
+}
+
+// deactivate is puppet node deactivate.
+func (l *lab) deactivate(node string) {
+	l.Helper()
+	puppetdbtest.Commands(l.pdb.URL)(l.T, "deactivate_node", 3, node, map[string]any{"certname": node, "producer_timestamp": l.now.Format("2006-01-02T15:04:05.000Z")})
 }
 
 // encLab is a lab whose site has an ENC: a script that answers from files below enc/.

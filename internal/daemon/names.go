@@ -54,7 +54,20 @@ func (n *names) room(more int) {
 		size *= 2
 	}
 	n.slots = make([]uint32, size)
+	n.fill()
+}
+
+// fill puts the names into slots that are all free.
+func (n *names) fill() {
 	for i, name := range n.list {
 		n.slots[n.slot(name)] = uint32(i) + 1
 	}
+}
+
+// cut leaves the first names of the list only, which somebody put in order.
+func (n *names) cut(first int) {
+	clear(n.list[first:])
+	n.list = n.list[:first]
+	clear(n.slots)
+	n.fill()
 }

@@ -27,6 +27,17 @@ func TestNamesAreAMap(t *testing.T) {
 				want[name] = n.add(name)
 			}
 		}
+		if kept := rapid.IntRange(0, len(want)).Draw(t, "kept"); kept < len(want) {
+			n.cut(kept)
+			for name, id := range want {
+				if _, ok := n.find(name); ok != (int(id) < kept) {
+					t.Fatalf("of %d names %d were kept; number %d is there: %t", len(want), kept, id, ok)
+				}
+				if int(id) >= kept {
+					delete(want, name)
+				}
+			}
+		}
 		for name, id := range want {
 			if int(id) >= len(want) || n.list[id] != name {
 				t.Fatalf("number %d is %q, want %q", id, n.list[id], name)
