@@ -76,8 +76,8 @@ func (c *cohorts) stateOf(h *history) NodeState {
 	return s
 }
 
-// expose counts candidate runs. A later healthy run of something else takes the node out
-// again: it does not run the candidate now, whatever it did before.
+// expose counts candidate runs. A later catalog of something else takes the node out again, however its run ended: it does
+// not run the candidate now, whatever it did before. A run without a catalog of its own says nothing of that.
 func (c *cohorts) expose(s *NodeState, h *history) {
 	if h.Unproven {
 		return
@@ -89,7 +89,7 @@ func (c *cohorts) expose(s *NodeState, h *history) {
 				s.FirstExposed = o.at()
 			}
 			s.Runs++
-		case o.Outcome == NotExposed && o.fresh():
+		case !o.Exposed && o.fresh():
 			s.Runs, s.FirstExposed = 0, time.Time{}
 		}
 	}

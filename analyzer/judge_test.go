@@ -150,6 +150,14 @@ func TestLeavingTheCandidateEndsExposure(t *testing.T) {
 	if v.Result != Inconclusive || v.Counts.Exposed != 0 {
 		t.Errorf("got %s with %d exposed, want inconclusive with none", v.Result, v.Counts.Exposed)
 	}
+	// However that run ended: a machine that is built anew often fails at first. One without a catalog says nothing of what the node has.
+	for uuid, exposed := range map[string]int{"u": 0, "": 1} {
+		last := &w.Runs[len(w.Runs)-1]
+		last.Status, last.CatalogUUID = "failed", uuid
+		if v := w.judge(); v.Result == Pass || v.Counts.Exposed != exposed {
+			t.Errorf("after a failed run with catalog %q: %s with %d exposed, want %d", uuid, v.Result, v.Counts.Exposed, exposed)
+		}
+	}
 }
 
 func TestWhatWasDeadBeforeIsLeftOut(t *testing.T) {

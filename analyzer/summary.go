@@ -15,7 +15,7 @@ type Summary struct {
 	Habit
 	// Seen is when the node last proved to be alive, in milliseconds of Unix time; 0 = never.
 	Seen int64 `json:"seen"`
-	// Runs of the candidate since the admission, without any other healthy run after them.
+	// Runs of the candidate since the admission, without a catalog of anything else after them.
 	Runs int32 `json:"runs,omitempty"`
 	// Slower compares its last runs with those before.
 	Slower Slower `json:"slower,omitzero"`
@@ -245,7 +245,7 @@ func (r *Recent) Since(admitted, now time.Time, candidate uint16, parameters boo
 	return p
 }
 
-// Add counts a run of a node that was admitted at a time. A later healthy run of something else takes it out again; a run
+// Add counts a run of a node that was admitted at a time. A later catalog of something else takes it out again; a run
 // that comes late counts if nothing took the node out after it.
 func (p *Progress) Add(run *Run, env uint16, admitted, now time.Time, candidate uint16, parameters bool) {
 	if run.Produced.After(now) {
@@ -269,7 +269,7 @@ func (p *Progress) take(m mark, admitted, now time.Time, candidate uint16, param
 			p.first = m.at
 		}
 		p.runs = min(p.runs+1, 1<<16-2)
-	case m.flags&isFresh != 0 && m.flags&(isFailed|isHidden) == 0:
+	case m.flags&isFresh != 0:
 		if m.at >= p.first { // also where some of the runs are newer: they count again when they are repeated
 			p.runs, p.first = 0, 0
 		}
