@@ -42,10 +42,6 @@ func (s *stepper) backOut(by, why string) {
 	if s.r.Verdict.Result == analyzer.Fail {
 		s.state.Verdict = &s.r.Verdict
 	}
-	for n := len(s.state.Admissions) + 1; len(s.state.Admissions) < n && len(s.state.Admissions) > mostAdmissions; {
-		n = len(s.state.Admissions)
-		s.state.Admissions = thin(s.state.Admissions) // a state that is too large must not keep a back-out from being written
-	}
 	s.phase(BackedOut, why)
 	if !strings.HasPrefix(why, "backed out by ") { // a person's has it already
 		why = "backed out: " + why

@@ -1,7 +1,7 @@
 package gate
 
 import (
-	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,51 +138,53 @@ func TestEdgeThatRefusesIsNotInOrder(t *testing.T) {
 	}
 }
 
-func TestStateStaysSmall(t *testing.T) {
-	s := newSite(t, 3000)
-	stages := s.w.Rollouts[0].Spec.Schedule.Stages[2:]
-	stages[0].Ramp.InFlight = schedule.Amount{Nodes: 4}
+// TestManyStepsSlowDown: after mostSteps steps a ramp goes on slowly and says so; it comes to its end all the same.
+func TestManyStepsSlowDown(t *testing.T) {
+	s := newSite(t, 120)
+	stages := s.w.Rollouts[0].Spec.Schedule.Stages[len(s.w.Rollouts[0].Spec.Schedule.Stages)-1:]
+	stages[0].Ramp.InFlight = schedule.Amount{Nodes: 10}
 	s.w.Rollouts[0].Spec.Schedule.Stages = stages
-	largest := 0
 	s.verdict = func(r *Rollout) analyzer.Verdict { // every node runs at once
 		v := s.healthy(r)
 		v.Counts.Exposed = v.Counts.Live
 		return v
 	}
-	for range 900 {
+	for len(s.state("ntp").Admissions) == 0 {
 		s.look()
 		s.w.Now = s.w.Now.Add(10 * time.Second)
-		data, err := json.Marshal(s.state("ntp"))
-		if err != nil {
-			t.Fatal(err)
+	}
+	st := s.state("ntp")
+	first := st.Admissions[0]
+	for i := range mostSteps - 1 { // as if it had crept up to where it stands
+		first.At = first.At.Add(time.Duration(i%2) * time.Nanosecond)
+		st.Admissions = append(st.Admissions, first)
+	}
+	s.w.Rollouts[0].State = st
+	var steps []time.Time
+	closed := 0
+	for range 360 {
+		s.w.Now = s.w.Now.Add(time.Minute)
+		was := len(s.state("ntp").Admissions)
+		d := s.look()
+		switch grown := len(s.state("ntp").Admissions) > was; {
+		case grown:
+			steps = append(steps, s.w.Now)
+		case slices.ContainsFunc(d.Gates["ntp"], func(g Gate) bool {
+			return !g.Open && strings.Contains(g.Reason, "one every 10 minutes") && g.Next.After(s.w.Now)
+		}):
+			closed++
 		}
-		largest = max(largest, len(data))
-		if st := s.state("ntp"); len(st.Stages) > 0 && !st.Stages[0].Full.IsZero() {
+		if !s.state("ntp").Stages[0].Full.IsZero() {
 			break
 		}
 	}
-	if st := s.state("ntp"); largest > 80_000 || len(st.Admissions) < mostAdmissions/2 {
-		t.Errorf("at most %d bytes, %d admissions", largest, len(st.Admissions))
-	}
-}
-
-// thin may only make an admission earlier: a run after it counts against the change, a run before it does not.
-func TestThinNeverMovesAnAdmissionLater(t *testing.T) {
-	var before State
-	for i := range 3 * mostAdmissions {
-		before.Admissions = append(before.Admissions, Admission{At: t0.Add(time.Duration(i) * time.Second), Threshold: segments.FromShare(uint64(i+1) * 100_000)})
-	}
-	after := State{Admissions: thin(before.Admissions)}
-	if len(after.Admissions) >= len(before.Admissions) {
-		t.Fatalf("%d of %d are left", len(after.Admissions), len(before.Admissions))
-	}
-	for i := range 1000 {
-		u := string(segments.FromShare(uint64(i) * 130_000))
-		a, _ := before.AdmittedAt(u, nil)
-		b, _ := after.AdmittedAt(u, nil)
-		if a.IsZero() != b.IsZero() || b.After(a) {
-			t.Fatalf("%s: admitted at %s, then at %s", u, a, b)
+	for i := 1; i < len(steps); i++ {
+		if gap := steps[i].Sub(steps[i-1]); gap < slowStep {
+			t.Errorf("step %d came %s after the one before", i, gap)
 		}
+	}
+	if full := s.state("ntp").Stages[0].Full; full.IsZero() || len(steps) < 5 || closed < 40 {
+		t.Errorf("full at %s after %d steps, the gate was closed for that in %d looks", full, len(steps), closed)
 	}
 }
 

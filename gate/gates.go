@@ -227,6 +227,11 @@ func (s *stepper) rampGate() Gate {
 	if room, step := s.room(), s.leastStep(); room < step {
 		return closed(GateRamp, "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, most, step).is(flying, most)
 	}
+	if at := s.nextStep(); !at.IsZero() {
+		g := closed(GateRamp, "leader", "%d steps have been taken: from here on one every %v minutes", len(s.state.Admissions), slowStep.Minutes())
+		g.Next = at
+		return g.is(flying, most)
+	}
 	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(flying, most)
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/gate/schedule"
@@ -179,7 +180,7 @@ func (s *stepper) admit(i int, p Population) {
 		s.state.Stages = append(s.state.Stages, StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Admitted: p.present(target), Target: target, Threshold: target, Since: s.w.Now, Full: s.w.Now, Skipped: true})
 		// The threshold is on record all the same: whoever comes back from a cap later was reached by it, and a
 		// node that joins below it has the change.
-		s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target}))
+		s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: p.Set, Threshold: target})
 		s.event(EventSkipped, i, "sluice", s.skipped(i, p))
 		s.changed = true
 		return
@@ -223,29 +224,8 @@ func (s *stepper) raise(i int, p Population, t segments.Threshold) {
 	if t == st.Target {
 		st.Full = s.w.Now
 	}
-	s.state.Admissions = thin(append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: t}))
+	s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: t})
 	s.changed = true
-}
-
-// mostAdmissions bounds the history of thresholds, so that a state stays below 100 kB.
-const mostAdmissions = 400
-
-// thin joins pairs of steps of one stage when there are too many. The nodes of the later step then count as admitted at
-// the earlier one's time: that can only count more of their runs against the change.
-func thin(all []Admission) []Admission {
-	if len(all) <= mostAdmissions {
-		return all
-	}
-	out := all[:0:0]
-	for i := 0; i < len(all); i++ {
-		a := all[i]
-		if i+1 < len(all)-1 && all[i+1].Stage == a.Stage && all[i+1].Set == a.Set {
-			i++
-			a.Threshold = segments.Higher(a.Threshold, all[i].Threshold)
-		}
-		out = append(out, a)
-	}
-	return out
 }
 
 // target is the threshold at which a stage is complete.
@@ -279,6 +259,23 @@ func (s *stepper) leastStep() int {
 	st := s.state.Stages[s.state.Current()]
 	left := s.r.Current.fresh(st.Target) - s.r.Current.fresh(st.Threshold)
 	return max(1, min(s.inFlight()/4, left))
+}
+
+// mostSteps is how many steps a rollout takes as fast as its nodes run. Each is remembered with its time, since it says when
+// nodes were admitted; from then on one follows another after slowStep, so that no state grows without end.
+const (
+	mostSteps = 4000
+	slowStep  = 10 * time.Minute
+)
+
+// nextStep is when the threshold may rise again, the zero time for now.
+func (s *stepper) nextStep() time.Time {
+	if n := len(s.state.Admissions); n >= mostSteps {
+		if at := s.state.Admissions[n-1].At.Add(slowStep); at.After(s.w.Now) {
+			return at
+		}
+	}
+	return time.Time{}
 }
 
 // complete makes the candidate the track's baseline.

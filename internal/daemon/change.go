@@ -94,13 +94,19 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 
 // states writes the states that changed, and the audit of why.
 func (c *change) states(d gate.Decision, ops *[]store.Op) {
+	turned := false // one page of the past at a look
+	write := func(r *tree.Rollout, next gate.State) {
+		put := c.snap.PutState(r, next, !turned)
+		turned = turned || len(put) > 1
+		*ops = append(*ops, put...)
+	}
 	for i := range c.snap.Rollouts {
 		r := &c.snap.Rollouts[i]
 		name := r.Spec.Name
 		next, changed := d.States[name]
 		if !changed {
 			if c.unvetoed[name] { // the only change a request makes to a state
-				*ops = append(*ops, put(tree.StateKey(name), r.State, c.snap.Versions[tree.StateKey(name)]))
+				write(r, r.State)
 			}
 			continue
 		}
@@ -109,7 +115,7 @@ func (c *change) states(d gate.Decision, ops *[]store.Op) {
 				c.audit(e, describe(r.State), describe(next))
 			}
 		}
-		*ops = append(*ops, put(tree.StateKey(name), next, c.snap.Versions[tree.StateKey(name)]))
+		write(r, next)
 		r.State = next
 	}
 }

@@ -43,6 +43,9 @@ type Rollout struct {
 	Spec   gate.Spec
 	State  gate.State
 	Status Status
+
+	past  []page // as it was read; the state has it too
+	pages int    // how many there should be
 }
 
 // ErrNotInitialised is returned where `sluice init` has not run.
@@ -175,22 +178,30 @@ func (snap *Snapshot) rollout(all map[string]*Rollout, e store.Entry) {
 	case "spec":
 		snap.decode(e, &r.Spec)
 	case "state":
-		snap.state(e, &r.State)
+		snap.state(e, r)
 	case "status":
 		_ = json.Unmarshal(e.Value, &r.Status) // for people only; nothing is decided by it
+	default:
+		if strings.HasPrefix(what, "past/") {
+			snap.turned(r, name, e)
+		}
 	}
 }
 
 // state refuses what says no phase: read as the zero value, a rollout that ended would wait for its beginning.
-func (snap *Snapshot) state(e store.Entry, into *gate.State) {
+func (snap *Snapshot) state(e store.Entry, into *Rollout) {
 	var said struct {
 		Phase *gate.Phase `json:"phase"`
 	}
+	var stored storedState
+	if !snap.decode(e, &stored) || !snap.decode(e, &said) {
+		return
+	}
+	into.State, into.pages = stored.State, stored.Pages
 	switch {
-	case !snap.decode(e, into) || !snap.decode(e, &said):
 	case said.Phase == nil:
 		snap.damaged(e.Key, "it says no phase")
-	case said.Phase.Active() && len(into.Stages) == 0:
+	case said.Phase.Active() && len(into.State.Stages) == 0:
 		snap.damaged(e.Key, "%s without a stage", *said.Phase)
 	}
 }
@@ -256,6 +267,7 @@ func (snap *Snapshot) order(rollouts map[string]*Rollout) {
 		if snap.Versions[StateKey(name)] == 0 { // a spec is never written without a state
 			snap.damaged(StateKey(name), "missing")
 		}
+		snap.whole(r)
 		snap.Rollouts = append(snap.Rollouts, *r)
 	}
 	sort.Slice(snap.Rollouts, func(i, j int) bool {

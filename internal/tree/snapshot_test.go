@@ -265,8 +265,9 @@ func FuzzDamaged(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		snap := &Snapshot{Versions: map[string]uint64{StateKey("ntp"): 1}}
-		var state gate.State
-		snap.state(store.Entry{Key: StateKey("ntp"), Value: value, Version: 1}, &state)
+		var r Rollout
+		snap.state(store.Entry{Key: StateKey("ntp"), Value: value, Version: 1}, &r)
+		state := r.State
 		if len(snap.Damaged) == 0 && state.Phase.Active() && len(state.Stages) == 0 {
 			t.Errorf("%q is under way without a stage", value)
 		}
