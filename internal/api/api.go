@@ -12,6 +12,7 @@ import (
 
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/internal/verb"
 	"github.com/openinfrastructure/sluice/internal/why"
 )
 
@@ -43,7 +44,7 @@ func New(o Options) http.Handler {
 	h.show(mux, "rollouts/{name}", func(snap *tree.Snapshot, r *http.Request) (any, string) {
 		found := snap.Rollout(r.PathValue("name"))
 		if found == nil {
-			return nil, "no rollout " + r.PathValue("name")
+			return nil, verb.NoRollout(snap, "name", r.PathValue("name")).Error()
 		}
 		return rolloutOf(found), ""
 	})

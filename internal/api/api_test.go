@@ -341,7 +341,7 @@ func TestShows(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if status, body := l.ask("GET", "rollouts/dns", ""); status != 404 || !strings.Contains(body, "no rollout dns") {
+	if status, body := l.ask("GET", "rollouts/dns", ""); status != 404 || !strings.Contains(body, `no rollout \"dns\"`) {
 		t.Errorf("%d %s", status, body)
 	}
 }

@@ -186,4 +186,7 @@ type Controller struct {
 	Interval model.Duration `yaml:"interval"`
 	// StateDir keeps the audit chain and evidence; default /var/lib/sluice.
 	StateDir string `yaml:"state_dir"`
+	// History is how many ended rollouts of a track are remembered, the newest; default 100. Those that veto a change
+	// because they were backed out always are.
+	History int `yaml:"history"`
 }

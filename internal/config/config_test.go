@@ -48,7 +48,7 @@ func TestMinimal(t *testing.T) {
 		Policies:   map[string]analyzer.Policy{"default": analyzer.DefaultPolicy()},
 		Edges:      Edges{Live: model.Duration(5 * time.Minute), MaxAge: model.Duration(time.Minute)},
 		Web:        Web{ListenAddress: "127.0.0.1:9631"},
-		Controller: Controller{Interval: model.Duration(10 * time.Second), StateDir: "/var/lib/sluice"},
+		Controller: Controller{Interval: model.Duration(10 * time.Second), StateDir: "/var/lib/sluice", History: 100},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

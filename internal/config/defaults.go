@@ -89,10 +89,11 @@ func (w *Web) SetDefaults(given func(key string) bool) {
 	fill(given, "listen_address", &w.ListenAddress, "127.0.0.1:9631")
 }
 
-// SetDefaults fills in the interval and the directory.
+// SetDefaults fills in the interval, the directory and how much is remembered.
 func (c *Controller) SetDefaults(given func(key string) bool) {
 	fill(given, "interval", &c.Interval, model.Duration(10*time.Second))
 	fill(given, "state_dir", &c.StateDir, "/var/lib/sluice")
+	fill(given, "history", &c.History, 100)
 }
 
 func (s *Segment) setShorthand(text string) { s.Selector = text }

@@ -90,7 +90,13 @@ func (v *validator) validate() {
 	v.listenAddress()
 	v.positive("controller.interval", c.Controller.Interval)
 	v.filled("controller.state_dir", c.Controller.StateDir, "a directory")
+	if n := c.Controller.History; n < leastHistory {
+		v.add("controller.history", "expected %d or more, got %d", leastHistory, n)
+	}
 }
+
+// leastHistory is enough to revert what was completed last, whatever was backed out since.
+const leastHistory = 10
 
 func (v *validator) store() {
 	consul := v.config.Store.Consul

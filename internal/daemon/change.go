@@ -63,6 +63,9 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 			ops = append(ops, put(tree.TrackKey(t.Name), t.Track, c.snap.Versions[tree.TrackKey(t.Name)]))
 		}
 	}
+	if len(ops) == 0 && len(c.snap.Damaged) == 0 && c.halt == "" {
+		c.letGo(&ops)
+	}
 	published, err := c.publish(ctx, d, &ops)
 	if err != nil {
 		return err

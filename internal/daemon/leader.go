@@ -39,6 +39,7 @@ type leader struct {
 	audited      map[string]bool // hashes of the entries in the local file
 	conflicts    int             // looks in a row that somebody else's write came between
 	freezes      freezes
+	tidier       tidier
 	lastError    string
 	told         bool // the store has lastError
 	unfolded     bool // it was said that directories cannot be made
@@ -135,6 +136,7 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	l.folders(snap)
 	l.publishStatus(ctx, c, d, world)
 	l.notify(ctx, snap)
+	l.tidy(ctx, snap, c.now)
 	l.metrics.world(world, d, c.snap.Document)
 	return len(d.States) > 0, nil
 }

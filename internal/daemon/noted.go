@@ -67,7 +67,8 @@ func (c *change) flagChanges(ops *[]store.Op) {
 func (c *change) dead(key string) bool {
 	name, _, nested := strings.Cut(key, "/")
 	r := c.snap.Rollout(name)
-	return nested && r != nil && r.State.Phase.Ended()
+	_, gone := c.snap.Gone[name]
+	return nested && (gone || r != nil && r.State.Phase.Ended())
 }
 
 // living are the stops in force, without those of rollouts that have ended.
@@ -78,6 +79,10 @@ func (c *change) living() flags.Latched {
 			delete(l.Pause, r.Spec.Name)
 			delete(l.BackOut, r.Spec.Name)
 		}
+	}
+	for name := range c.snap.Gone {
+		delete(l.Pause, name)
+		delete(l.BackOut, name)
 	}
 	return l
 }

@@ -115,6 +115,9 @@ func (c *change) start(r tree.Request, done func()) string {
 	if c.snap.Rollout(r.Rollout) != nil {
 		return "a rollout of that name exists; names are never used twice"
 	}
+	if g, gone := c.snap.Gone[r.Rollout]; gone {
+		return "there was a rollout of that name, and names are never used twice: " + g.String()
+	}
 	if c.halt != "" {
 		return c.halt
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -12,7 +13,7 @@ import (
 func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks map[string]*tracked, w *gate.World, inv *inventory) (gate.Rollout, error) {
 	out := gate.Rollout{Spec: r.Spec, State: r.State, Orders: c.orders[r.Spec.Name]}
 	if r.State.Phase.Ended() {
-		l.recall(ctx, r)
+		l.recall(ctx, r, c.now)
 		return out, nil
 	}
 	t := tracks[r.Spec.Track]
@@ -85,7 +86,10 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 
 // recall reads the sets of a backed-out rollout, by which its nodes' failures are told from others. A set that cannot be
 // read is taken to hold everybody.
-func (l *leader) recall(ctx context.Context, r *tree.Rollout) {
+func (l *leader) recall(ctx context.Context, r *tree.Rollout, now time.Time) {
+	if l.past(r, now) {
+		return // they may be deleted, and nothing asks for them
+	}
 	for _, s := range r.State.Stages {
 		if s.Set != "" && r.State.Phase == gate.BackedOut {
 			_, _ = l.sets.get(ctx, s.Set, s.Count)

@@ -38,6 +38,10 @@ type Store interface {
 	// be somebody's misspelt stop.
 	List(ctx context.Context, prefix string) ([]Entry, uint64, error)
 
+	// Keys is List without the values and the index, for what is too large to be
+	// read for a look at its names.
+	Keys(ctx context.Context, prefix string) ([]string, error)
+
 	// Watch blocks until something below prefix may have changed since the index
 	// that List returned, and returns a new index. It may return early and without
 	// a change; the index may go backwards after a restored backup. The caller

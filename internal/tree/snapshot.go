@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -22,7 +24,8 @@ type Snapshot struct {
 	Tracks   []Track // by name
 	Document segments.Document
 	Stops    Stops
-	Rollouts []Rollout // by time of creation
+	Rollouts []Rollout       // by time of creation
+	Gone     map[string]Gone // by name
 	Requests map[string]Request
 	Flags    map[string]string // below flags/
 	Holds    []gate.Hold
@@ -53,7 +56,7 @@ var ErrNotInitialised = errors.New("the store holds no sluice installation: run 
 
 // Read takes a snapshot.
 func Read(ctx context.Context, s store.Store) (*Snapshot, error) {
-	snap := &Snapshot{Requests: map[string]Request{}, Flags: map[string]string{}, Versions: map[string]uint64{}}
+	snap := &Snapshot{Gone: map[string]Gone{}, Requests: map[string]Request{}, Flags: map[string]string{}, Versions: map[string]uint64{}}
 	found, err := snap.get(ctx, s, InitKey, &snap.Init)
 	if err != nil {
 		return nil, err
@@ -169,6 +172,13 @@ func (snap *Snapshot) rollout(all map[string]*Rollout, e store.Entry) {
 	if !ok {
 		return
 	}
+	if what == "gone" {
+		snap.gone(name, e)
+		return
+	}
+	if _, gone := snap.Gone[name]; gone { // that key comes before the others
+		return
+	}
 	r := all[name]
 	if r == nil {
 		r = &Rollout{}
@@ -259,6 +269,7 @@ func (snap *Snapshot) edge(host string, e store.Entry) {
 }
 
 func (snap *Snapshot) order(rollouts map[string]*Rollout) {
+	snap.leftOver(slices.Sorted(maps.Keys(snap.Versions)))
 	for name, r := range rollouts {
 		if r.Spec.Name != name { // a state without a spec, or one that was moved by hand
 			snap.damaged(SpecKey(name), "missing, or it names another rollout")

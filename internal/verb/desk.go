@@ -100,6 +100,9 @@ func (r *run) cannotRead(name string) error {
 
 // NoRollout says that there is no rollout of that name, and which may have been meant. field is where the name stands.
 func NoRollout(snap *tree.Snapshot, field, name string) error {
+	if g, gone := snap.Gone[name]; gone {
+		return missing(field, "no rollout %q any more: %s", name, g)
+	}
 	names := Rollouts(snap)
 	if len(names) == 0 {
 		return missing(field, "no rollout %q: there is none at all", name)

@@ -121,8 +121,11 @@ func fetchShard(ctx context.Context, s store.Store, digest string, count, n int)
 	return entry.Value, nil
 }
 
+// SetsPrefix is what keys of sets begin with.
+const SetsPrefix = "enc/sets/"
+
 // SetKey is the key of shard n of a set.
-func SetKey(digest string, n int) string { return fmt.Sprintf("enc/sets/%s/%05d", digest, n) }
+func SetKey(digest string, n int) string { return fmt.Sprintf("%s%s/%05d", SetsPrefix, digest, n) }
 
 // dropSets removes sets that no document names any more; an hour later, since a lookup may have read the
 // document before.

@@ -146,6 +146,30 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, uint64,
 	return entries, meta.LastIndex, nil
 }
 
+// Keys implements store.Store.
+func (s *Store) Keys(ctx context.Context, prefix string) ([]string, error) {
+	if err := store.CheckPrefix(prefix); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.timeout(ctx)
+	defer cancel()
+	full, meta, err := s.client.KV().Keys(s.full(prefix), "", consistent(ctx))
+	if err = errors.Join(err, s.complete(ctx, prefix, meta)); err != nil {
+		return nil, fmt.Errorf("keys %q: %w", s.full(prefix), classify(err))
+	}
+	keys := make([]string, 0, len(full))
+	for _, f := range full {
+		key, ok := strings.CutPrefix(f, s.config.Prefix)
+		if !ok || !strings.HasPrefix(f, s.full(prefix)) {
+			return nil, fmt.Errorf("keys %q: %w: answer has key %q", s.full(prefix), store.ErrUnavailable, f)
+		}
+		if !strings.HasSuffix(key, "/") { // a folder that people made in the Consul UI
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
 // Identity implements store.Store: the description of the token and the start of its
 // accessor id, or one of them; "" without access rules and for the anonymous token.
 func (s *Store) Identity(ctx context.Context) (string, error) {

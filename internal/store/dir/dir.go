@@ -239,6 +239,24 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, uint64,
 	return entries, index, nil
 }
 
+// Keys implements store.Store.
+func (s *Store) Keys(ctx context.Context, prefix string) (keys []string, err error) {
+	if err := store.CheckPrefix(prefix); err != nil {
+		return nil, err
+	}
+	err = s.shared(ctx, func() error {
+		entries, err := s.below(prefix, false)
+		for _, e := range entries {
+			keys = append(keys, e.Key)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keys %q: %w", prefix, err)
+	}
+	return keys, nil
+}
+
 // below reads everything below a prefix, sorted by key; without values it reads only files that changed.
 func (s *Store) below(prefix string, withValues bool) ([]store.Entry, error) {
 	start := s.root

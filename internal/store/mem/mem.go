@@ -103,6 +103,15 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.Entry, uint64,
 	return entries, s.index, nil
 }
 
+// Keys implements store.Store.
+func (s *Store) Keys(ctx context.Context, prefix string) (keys []string, err error) {
+	entries, _, err := s.List(ctx, prefix)
+	for _, e := range entries {
+		keys = append(keys, e.Key)
+	}
+	return keys, err
+}
+
 // Watch implements store.Store.
 func (s *Store) Watch(ctx context.Context, prefix string, since uint64) (uint64, error) {
 	if err := store.CheckPrefix(prefix); err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Call is one request that is about to reach the store.
 type Call struct {
-	Method string     // Get, List, Watch, Txn, Campaign or Identity
+	Method string     // Get, List, Keys, Watch, Txn, Campaign or Identity
 	Key    string     // key or prefix; "" for Txn and Identity
 	Ops    []store.Op // Txn only
 }
@@ -193,6 +193,18 @@ func (f *Faults) List(ctx context.Context, prefix string) (entries []store.Entry
 		return nil, 0, err
 	}
 	return entries, index, nil
+}
+
+// Keys implements store.Store.
+func (f *Faults) Keys(ctx context.Context, prefix string) (keys []string, err error) {
+	err = f.do(ctx, Call{Method: "Keys", Key: prefix}, func() (err error) {
+		keys, err = f.inner.Keys(ctx, prefix)
+		return err
+	})
+	if errors.Is(err, errStale) {
+		return f.inner.Keys(ctx, prefix)
+	}
+	return keys, err
 }
 
 // Watch implements store.Store.

@@ -72,6 +72,8 @@ func testMalformed(t *testing.T, s store.Store) {
 	}
 	for _, prefix := range []string{"flags", "/", "/flags/", "flags//", "../"} {
 		_, _, err := s.List(ctx, prefix)
+		_, keysErr := s.Keys(ctx, prefix)
+		wantError(t, keysErr, store.ErrInvalid)
 		wantError(t, err, store.ErrInvalid)
 		_, err = s.Watch(ctx, prefix, 0)
 		wantError(t, err, store.ErrInvalid)
@@ -122,6 +124,9 @@ func testList(t *testing.T, s store.Store) {
 		}
 		if diff := cmp.Diff(slices.Sorted(slices.Values(want)), got); diff != "" {
 			t.Errorf("list %q (-want +got):\n%s", prefix, diff)
+		}
+		if keys, err := s.Keys(ctx, prefix); err != nil || !slices.Equal(keys, got) {
+			t.Errorf("keys %q: %q, %v; want %q", prefix, keys, err, got)
 		}
 	}
 }
