@@ -58,6 +58,7 @@ func New(o Options) http.Handler {
 	})
 	h.show(mux, "edges", func(snap *tree.Snapshot, _ *http.Request) (any, string) { return snap.Edges, "" })
 	h.show(mux, "document", func(snap *tree.Snapshot, _ *http.Request) (any, string) { return snap.Document, "" })
+	mux.HandleFunc("GET /api/v1/keys/{key...}", h.keys)
 	if o.Why != nil {
 		mux.HandleFunc("GET /api/v1/why/{certname}", h.why)
 	}

@@ -49,7 +49,7 @@ func (h *handler) verb(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if h.Desk == nil {
-		answer(w, http.StatusForbidden, problem{Error: "verbs are not enabled: start sluiced with --web.enable-admin-api, or use the sluice command"})
+		answer(w, http.StatusForbidden, problem{Error: "verbs are not enabled: start sluiced with --web.enable-admin-api, or go to the store, as sluice does without --api"})
 		return
 	}
 	v, a, code, p := read(w, r)

@@ -19,22 +19,30 @@ import (
 	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/verb"
 	"github.com/openinfrastructure/sluice/internal/web"
+	"github.com/openinfrastructure/sluice/internal/why"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
 // served is the API as sluiced serves it, on the store that is current.
 type served struct {
 	t     *testing.T
-	url   string
+	base  string
+	url   string // of the API
 	store store.Store
 }
 
-func serve(t *testing.T) *served {
+func serve(t *testing.T) *served { return serveAs(t, "") }
+
+// serveAs serves with a web configuration file.
+func serveAs(t *testing.T, file string) *served {
 	s := &served{t: t}
 	current := func() store.Store { return s.store }
-	handler := api.New(api.Options{Store: current, Desk: current, Now: newSite(t).p.now, Log: zerolog.Nop()})
+	now := newSite(t).p.now
+	handler := api.New(api.Options{Store: current, Desk: current, Now: now, Log: zerolog.Nop(), Why: func(ctx context.Context, snap *tree.Snapshot, certname, track string) (why.View, error) {
+		return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: now(), Member: fetched(ctx, s.store)})
+	}})
 	nothing := func() error { return nil }
-	server, err := web.New(web.Options{ListenAddress: []string{"127.0.0.1:0"}, Ready: nothing, Reload: nothing, API: handler, Log: zerolog.Nop()})
+	server, err := web.New(web.Options{ListenAddress: []string{"127.0.0.1:0"}, WebConfigFile: file, Ready: nothing, Reload: nothing, API: handler, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +56,17 @@ func serve(t *testing.T) *served {
 			t.Error(err)
 		}
 	})
-	s.url = "http://" + server.Addr() + "/api/v1/"
+	s.base = "http://" + server.Addr()
+	s.url = s.base + "/api/v1/"
 	return s
+}
+
+// by runs a command that asks the API.
+func (s *served) by(args ...string) (code int, stdout, stderr string) {
+	s.t.Helper()
+	one := bareSite(s.t)
+	one.p.open, one.p.getenv = openStore, func(name string) string { return map[string]string{envAPI: s.base}[name] }
+	return one.run(args...)
 }
 
 // post asks for a verb, and returns the status and the answer.
@@ -153,14 +170,7 @@ func (a asked) inPhase(t *testing.T, server *served, name string, phase gate.Pha
 	one.rollout("dns", nil)
 	one.put(tree.HoldKey("old"), gate.Hold{ID: "old", Selector: "{}", Until: t0.AddDate(1, 0, 0), By: "ben"})
 	one.put(tree.PinKey("db2"), gate.Pin{Certname: "db2", To: segments.ToBaseline, Until: t0.AddDate(1, 0, 0), By: "ben"})
-	other := bareSite(t)
-	entries, _, err := one.store.List(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		other.put(e.Key, string(e.Value))
-	}
+	other, third := copyOf(one), copyOf(one)
 	code, out, errOut := one.run(append(slices.Clone(a.args), "--reason", "drill")...)
 
 	server.t, server.store = t, other.store
@@ -187,10 +197,33 @@ func (a asked) inPhase(t *testing.T, server *served, name string, phase gate.Pha
 	if text := strings.TrimSpace(strings.TrimPrefix(errOut, "sluice: ")); strings.ReplaceAll(problem, "loopback (unverified)", "ANNA") != text {
 		t.Errorf("the API refuses with %q, the command line with %q", problem, text)
 	}
+	server.store = third.store
+	wayCode, wayOut, wayErr := server.by(append(slices.Clone(a.args), "--reason", "drill")...)
+	anna := strings.NewReplacer("loopback (unverified)", "ANNA")
+	if diff := cmp.Diff(lines(one), lines(third)); diff != "" || wayCode != code || anna.Replace(wayOut) != out || spoken(anna.Replace(wayErr)) != spoken(errOut) {
+		t.Errorf("by the API exit %d, %q %q, by the store %d, %q %q; written (-store +API):\n%s", wayCode, wayOut, wayErr, code, out, errOut, diff)
+	}
 	if e, known := gate.EffectOf(name, phase); known && e.Refused != "" && got["phase"] != phase.String() {
 		t.Errorf("refused for the phase %s, and it says %v", phase, got)
 	}
 }
+
+// copyOf is another site with the same in its store.
+func copyOf(s *site) *site {
+	s.t.Helper()
+	other := bareSite(s.t)
+	entries, _, err := s.store.List(s.t.Context(), "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range entries {
+		other.put(e.Key, string(e.Value))
+	}
+	return other
+}
+
+// spoken leaves out how a field is spelled: the API does not know flags.
+func spoken(text string) string { return strings.ReplaceAll(text, "--", "") }
 
 func list(v any) []any {
 	l, _ := v.([]any)

@@ -105,6 +105,9 @@ func (p *program) run(ctx context.Context, args []string, stdin io.Reader, stdou
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(stderr, "sluice:", err)
 	}
+	if errors.As(err, new(*unreachable)) {
+		fmt.Fprintln(stderr, without)
+	}
 	return codeOf(err)
 }
 
@@ -116,7 +119,8 @@ func (p *program) root() *cobra.Command {
 
 It talks to the store directly, so pause, freeze and backout work while no daemon runs.
 Consul's own variables are honoured: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and so on.
-A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
+A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR. Who has no access to the store
+asks sluiced with --api or SLUICE_API.
 
 ` + exitCodes,
 		Example: `  sluice start --environment production_8f3c2d1a --change 8f3c2d1a --schedule careful --reason "ntp pools"
@@ -134,6 +138,7 @@ A site without Consul names its directory with --store.dir or SLUICE_STORE_DIR.
 	root.SuggestionsMinimumDistance = 2
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.store.dir, "store.dir", "", "directory of a site without Consul (default: SLUICE_STORE_DIR)")
+	flags.StringVar(&p.store.api, "api", "", "URL of sluiced, for those who cannot reach the store (default: SLUICE_API)")
 	flags.StringVar(&p.store.address, "consul.address", "", "host:port or URL of Consul (default: CONSUL_HTTP_ADDR)")
 	flags.StringVar(&p.store.tokenFile, "consul.token-file", "", "file with your ACL token (default: CONSUL_HTTP_TOKEN)")
 	flags.StringVar(&p.store.prefix, "consul.prefix", "sluice/", "prefix of all keys")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,15 @@ import (
 type connection struct {
 	address, tokenFile, prefix string
 	dir                        string // "" is Consul
-	create                     bool   // make the directory where it is missing
+	api                        string // URL of sluiced, "" is the store itself
+	getenv                     func(string) string
+	create                     bool // make the directory where it is missing
 }
 
 func openStore(c connection) (store.Store, error) {
+	if c.api != "" {
+		return openAPI(c.api, c.getenv)
+	}
 	if c.dir != "" {
 		path, err := filepath.Abs(c.dir)
 		if err != nil {
@@ -56,12 +62,16 @@ func openConsul(c connection) (store.Store, error) {
 
 // connect opens the store; the caller closes it.
 func (p *program) connect() (store.Store, func(), error) {
-	if p.store.dir == "" && p.store.address == "" {
-		p.store.dir = p.getenv("SLUICE_STORE_DIR")
+	if p.store.dir == "" && p.store.address == "" && p.store.api == "" {
+		p.store.dir, p.store.api = p.getenv("SLUICE_STORE_DIR"), p.getenv(envAPI)
+		if p.store.dir != "" && p.store.api != "" {
+			return nil, nil, usage("SLUICE_STORE_DIR and %s: expected one of them", envAPI)
+		}
 	}
-	if p.store.dir != "" && p.store.address != "" {
-		return nil, nil, usage("--store.dir and --consul.address: expected one of them")
+	if len(slices.DeleteFunc([]string{p.store.dir, p.store.address, p.store.api}, func(s string) bool { return s == "" })) > 1 {
+		return nil, nil, usage("--store.dir, --consul.address and --api: expected one of them")
 	}
+	p.store.getenv = p.getenv
 	s, err := p.open(p.store)
 	if err != nil {
 		return nil, nil, err

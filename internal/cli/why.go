@@ -15,6 +15,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/intake"
 	"github.com/openinfrastructure/sluice/internal/siteenc"
 	"github.com/openinfrastructure/sluice/internal/store"
+	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/why"
 	"github.com/openinfrastructure/sluice/puppetdb"
 	"github.com/openinfrastructure/sluice/segments/compose"
@@ -42,11 +43,22 @@ stage to come has a segment that looks at facts or ENC data.`,
 			if err := out.check(); err != nil {
 				return err
 			}
-			snap, s, done, err := p.snapshot(c.Context())
+			s, done, err := p.connect()
 			if err != nil {
 				return err
 			}
 			defer done()
+			if r, ok := s.(*remote); ok && from == (whySources{}) {
+				v, err := r.why(c.Context(), args[0], track)
+				if err != nil {
+					return err
+				}
+				return out.write(c.OutOrStdout(), v, func(w io.Writer) { renderWhy(w, p.lookAt(c.OutOrStdout()), v, p.now()) })
+			}
+			snap, err := tree.Read(c.Context(), s)
+			if err != nil {
+				return err
+			}
 			ask := why.Ask{Certname: args[0], Track: track, Now: p.now(), Member: fetched(c.Context(), s)}
 			closed, err := from.read(c.Context(), c.InOrStdin(), &ask)
 			if err != nil {

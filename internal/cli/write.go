@@ -36,6 +36,9 @@ func (p *program) carryOut(c *cobra.Command, v verb.Verb, ask verb.Ask) error {
 		return err
 	}
 	defer done()
+	if r, ok := s.(*remote); ok {
+		return p.askFor(c, r, v, ask)
+	}
 	d, unread, err := verb.Sit(c.Context(), s, v, "", p.now)
 	if err != nil {
 		return err
