@@ -23,9 +23,9 @@ type keysAnswer struct {
 	Error string `json:"error"`
 }
 
-// keys reads one key, or all below a prefix that ends in a slash. Only an answer that has an index is one: whatever else a URL
+// read reads one key, or all below a prefix that ends in a slash. Only an answer that has an index is one: whatever else a URL
 // says must not be taken for a store without keys.
-func (r *remote) keys(ctx context.Context, path string) (keysAnswer, error) {
+func (r *remote) read(ctx context.Context, path string) (keysAnswer, error) {
 	var a keysAnswer
 	status, err := r.ask(ctx, http.MethodGet, "keys/"+(&url.URL{Path: path}).EscapedPath(), nil, &a, answerWithin)
 	switch {
@@ -44,7 +44,7 @@ func (r *remote) Get(ctx context.Context, key string) (store.Entry, error) {
 	if err := store.CheckKey(key); err != nil {
 		return store.Entry{}, err
 	}
-	a, err := r.keys(ctx, key)
+	a, err := r.read(ctx, key)
 	switch {
 	case err != nil:
 		return store.Entry{}, err
@@ -58,12 +58,22 @@ func (r *remote) Get(ctx context.Context, key string) (store.Entry, error) {
 
 // List reads what is below a prefix.
 func (r *remote) List(ctx context.Context, prefix string) ([]store.Entry, uint64, error) {
-	a, err := r.keys(ctx, prefix)
+	a, err := r.read(ctx, prefix)
 	out := make([]store.Entry, len(a.Entries))
 	for i, e := range a.Entries {
 		out[i] = store.Entry(e)
 	}
 	return out, a.Index, err
+}
+
+// Keys lists without the values. The API has no way to leave them out.
+func (r *remote) Keys(ctx context.Context, prefix string) ([]string, error) {
+	entries, _, err := r.List(ctx, prefix)
+	out := make([]string, len(entries))
+	for i, e := range entries {
+		out[i] = e.Key
+	}
+	return out, err
 }
 
 // lookAgain is how often somebody who follows a rollout looks: the API tells nobody of changes.
