@@ -62,30 +62,6 @@ func bounded(x float64) float64 {
 	return min(max(x, -math.MaxFloat64), math.MaxFloat64)
 }
 
-// arms are the values of the nodes that can be compared: canaries that are live and
-// exposed, and controls at risk.
-type arms struct {
-	canary, control   []float64
-	exposed, controls int
-}
-
-func (c *cohorts) arms(s SLISample) arms {
-	var a arms
-	for _, name := range c.tally.comparableCanary {
-		a.exposed++
-		if v, ok := s.Canary[name]; ok {
-			a.canary = append(a.canary, v)
-		}
-	}
-	for _, name := range c.tally.comparableOther {
-		a.controls++
-		if v, ok := s.Control[name]; ok {
-			a.control = append(a.control, v)
-		}
-	}
-	return a
-}
-
 // limit applies the absolute limit. It may stop, never let pass: within the limit the
 // result is inconclusive without a reason, and the comparison goes on.
 func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
@@ -101,8 +77,8 @@ func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
 	if aggregate != nil && *aggregate > *p.Max {
 		return over("the aggregate of the canaries", *aggregate)
 	}
-	if len(a.canary) > 0 {
-		if m := mean(a.canary); m > *p.Max {
+	if len(a.every) > 0 {
+		if m := mean(a.every); m > *p.Max {
 			return over("the mean of the canaries", m)
 		}
 	}
@@ -130,11 +106,11 @@ func (c *cohorts) compare(a arms, p SLIPolicy) sliResult {
 		}
 		return r
 	}
-	result, err := stats.MannWhitney(a.canary, a.control, stats.Options{Alternative: alternative(p.Direction)})
+	d, err := a.difference(p.Direction)
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())
 	}
-	return c.weigh(a, p, result, c.looksAt("sli:"+p.Name))
+	return c.weigh(a, p, d, c.looksAt("sli:"+p.Name))
 }
 
 func alternative(direction string) stats.Alternative {
@@ -147,41 +123,22 @@ func alternative(direction string) stats.Alternative {
 	return stats.TwoSided
 }
 
-// smallestP is the p-value of the most extreme result, 1/C(n+m,n), twice that two-sided.
-func (a arms) smallestP(direction string) float64 {
-	n, m := float64(len(a.canary)), float64(len(a.control))
-	if n == 0 || m == 0 {
-		return 1
-	}
-	top, _ := math.Lgamma(n + m + 1)
-	left, _ := math.Lgamma(n + 1)
-	right, _ := math.Lgamma(m + 1)
-	p := math.Exp(left + right - top)
-	if alternative(direction) == stats.TwoSided {
-		p *= 2
-	}
-	return min(1, p)
-}
-
 // weigh fails a check only if the difference is both significant and of a size that matters. The level is spent over the
 // looks of the stage, so that looking often does not find more.
-func (c *cohorts) weigh(a arms, p SLIPolicy, w stats.Result, taken []MagnitudeLook) sliResult {
-	r := sliResult{Check: Check{
-		Effect: w.Shift, Low: w.ShiftLow, High: w.ShiftHigh, P: w.P,
-		Method: "mann-whitney " + w.Method.String() + " " + w.Alternative.String(), RulesOut: 1,
-	}}
+func (c *cohorts) weigh(a arms, p SLIPolicy, d difference, taken []MagnitudeLook) sliResult {
+	r := sliResult{Check: Check{Effect: d.shift, Low: d.low, High: d.high, P: d.p, Method: d.method, RulesOut: 1}}
 	typical := median(a.control)
-	if tied, value := a.mostlyTied(); tied {
+	if a.mostlyTied() {
 		// The median of differences is 0 then whatever happens to the rest, and normal
 		// tails are wrong: ask instead how often a node leaves the common value.
-		event, err := a.leaving(value, p.Direction)
+		beyond, on, err := a.leaving(p.Direction)
 		if err != nil {
 			return unknown("the comparison failed: " + err.Error())
 		}
 		typical = mean(a.control)
-		r.Effect = mean(a.canary) - typical
-		r.P = min(1, 2*min(event.P, trusted(w))) // two looks at the same values
-		r.Method = "mann-whitney on leaving the common value"
+		r.Effect = a.meanDifference()
+		r.P = min(1, 3*min(beyond, on, d.trusted())) // three looks at the same values
+		r.Method = "exact on leaving the common value"
 	}
 	harm := r.Effect
 	switch p.Direction {
@@ -190,9 +147,8 @@ func (c *cohorts) weigh(a arms, p SLIPolicy, w stats.Result, taken []MagnitudeLo
 	case Either:
 		harm = math.Abs(r.Effect)
 	}
-	n, m := float64(len(a.canary)), float64(len(a.control))
 	next := MagnitudeLook{Check: "sli:" + p.Name, Stage: c.evidence.StageIndex, T: c.info()(c.evidence.Now.UnixMilli()),
-		Information: n / (n + m + 1) * m, Z: quantile(r.P), Shift: harm}
+		Information: d.information, Z: quantile(r.P), Shift: harm}
 	looks, err := c.look(taken, next, p.alpha())
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())
@@ -216,44 +172,6 @@ func (c *cohorts) weigh(a arms, p SLIPolicy, w stats.Result, taken []MagnitudeLo
 
 // quantile is the z of a one-sided p-value.
 func quantile(p float64) float64 { return bounded(math.Sqrt2 * math.Erfcinv(float64(2*p))) }
-
-// trusted is the p-value of the ranks where it is exact.
-func trusted(w stats.Result) float64 {
-	if w.Method == stats.Exact {
-		return w.P
-	}
-	return 1
-}
-
-// mostlyTied reports whether more than half of all values are one value, and which.
-func (a arms) mostlyTied() (bool, float64) {
-	all := slices.Concat(a.canary, a.control)
-	slices.Sort(all)
-	middle := all[len(all)/2] // a majority holds the middle
-	count := 0
-	for _, v := range all {
-		count += oneIf(v == middle)
-	}
-	return 2*count > len(all), middle
-}
-
-// leaving compares how often a value lies on the harmful side of the common one. With two
-// values only, the test is the hypergeometric one and exact at any size.
-func (a arms) leaving(common float64, direction string) (stats.Result, error) {
-	mark := func(values []float64) []float64 {
-		out := make([]float64, len(values))
-		for i, v := range values {
-			left := v > common && direction != Decrease || v < common && direction != Increase
-			out[i] = float64(oneIf(left))
-		}
-		return out
-	}
-	option := stats.Options{Alternative: stats.Greater}
-	if direction == Either {
-		option.Alternative = stats.TwoSided
-	}
-	return stats.MannWhitney(mark(a.canary), mark(a.control), option)
-}
 
 func mean(values []float64) float64 {
 	sum := 0.0

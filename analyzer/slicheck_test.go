@@ -120,3 +120,80 @@ func TestSLIOnAStageOfOneNode(t *testing.T) {
 		t.Errorf("got %s (%s), want inconclusive for too few nodes", v.Result, v.Reason)
 	}
 }
+
+// mixed has canaries mostly of one role and controls mostly of another, whose values are ten times as large; what is added to
+// the values of canaries is the change's effect.
+func mixed(effect float64, value func(i int) float64) *world {
+	w := newWorld(40, 240)
+	s := SLISample{Name: "errors", Canary: map[string]float64{}, Control: map[string]float64{}}
+	for i := range w.Nodes {
+		n := &w.Nodes[i]
+		db := i%8 == 0 // one in eight
+		if n.Admitted() {
+			db = !db
+		}
+		v := value(i)
+		if n.Stratum = "web"; db {
+			n.Stratum, v = "db", v+10
+		}
+		if n.Admitted() {
+			s.Canary[n.Certname] = v + effect
+		} else {
+			s.Control[n.Certname] = v
+		}
+	}
+	w.SLIs = []SLISample{s}
+	return w
+}
+
+// TestSLIsAreComparedInStrata: another mix of roles is no effect, and an effect is found through it.
+func TestSLIsAreComparedInStrata(t *testing.T) {
+	spread := func(i int) float64 { return float64((i*7)%41) / 1000 }
+	rare := func(i int) float64 { return float64(oneIf(i%20 == 0)) } // most are alike
+	for what, c := range map[string]struct {
+		effect float64
+		value  func(int) float64
+		want   Result
+		method string
+	}{
+		"no effect":                {0, spread, Pass, "van elteren"},
+		"an effect":                {.1, spread, Fail, "van elteren"},
+		"no effect, mostly alike":  {0, rare, Pass, "exact on leaving"},
+		"an effect, mostly alike":  {.5, rare, Fail, "exact on leaving"},
+		"too small to be anything": {.0001, spread, Pass, "van elteren"},
+	} {
+		w, p := mixed(c.effect, c.value), DefaultPolicy()
+		p.SLIs = []SLIPolicy{errorRate(true)}
+		v := Judge(p, w.Evidence)
+		at := len(v.Checks) - 1
+		if v.Result != c.want || !strings.Contains(v.Checks[at].Method, c.method) {
+			t.Errorf("%s: %s (%s), by %s", what, v.Result, v.Reason, v.Checks[at].Method)
+		}
+		if got := v.Checks[at].Effect; math.Abs(got-c.effect) > .1 {
+			t.Errorf("%s: the effect is given as %v", what, got)
+		}
+	}
+}
+
+// TestSLIsOfEarlierStages: nodes that an earlier stage admitted are no canaries of this one, but the limit is theirs as well.
+func TestSLIsOfEarlierStages(t *testing.T) {
+	w, p := newWorld(60, 60), DefaultPolicy()
+	p.SLIs = []SLIPolicy{errorRate(true)}
+	s := w.sample(0)
+	w.StageIndex = 1
+	for i := range w.Nodes {
+		if n := &w.Nodes[i]; n.Admitted() && i < 40 { // of another kind, by no chance
+			s.Canary[n.Certname] += 5
+		} else if n.Admitted() {
+			n.Stage = 1
+		}
+	}
+	if v := Judge(p, w.Evidence); v.Result == Fail {
+		t.Errorf("%s (%s)", v.Result, v.Reason)
+	}
+	limit := 3.0
+	p.SLIs[0].Max = &limit
+	if v := Judge(p, w.Evidence); v.Result != Fail || v.Road != RoadStopRule {
+		t.Errorf("over the limit: %s (%s)", v.Result, v.Reason)
+	}
+}

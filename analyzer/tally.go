@@ -22,8 +22,15 @@ type tally struct {
 	answers [eventChecks]answer
 	quiet   int
 	// comparable are the live exposed canaries and the controls at risk of the segment, by certname, if values are compared.
-	compares                          bool
-	comparableCanary, comparableOther []string
+	compares   bool
+	comparable []compared
+}
+
+// compared is a node whose values are compared.
+type compared struct {
+	certname, stratum string
+	canary            bool
+	own               bool // of this stage's cohorts, between which chance decided
 }
 
 const mostRuns = 31
@@ -92,7 +99,7 @@ func (t *tally) add(h *history, stage, runs int) {
 		t.behindNames = capped(t.behindNames, h.Certname)
 	}
 	if t.compares {
-		t.comparableCanary = append(t.comparableCanary, h.Certname)
+		t.comparable = append(t.comparable, compared{h.Certname, h.Stratum, true, int(h.Stage) == stage && !h.Outside})
 	}
 }
 
@@ -105,6 +112,6 @@ func (t *tally) control(h *history) {
 	}
 	t.counts.Control++
 	if t.compares && !h.Outside {
-		t.comparableOther = append(t.comparableOther, h.Certname)
+		t.comparable = append(t.comparable, compared{h.Certname, h.Stratum, false, true})
 	}
 }

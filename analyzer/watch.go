@@ -179,7 +179,7 @@ func (w *Watch) gather(c *cohorts) {
 		o := &w.plain[i]
 		if o.due != 0 {
 			if o.is&(isAdmitted|isExposed) == isAdmitted || o.has(isBehind) || t.compares {
-				t.named(o, w.nodes[i].Certname)
+				t.named(o, &w.nodes[i])
 			}
 			continue
 		}
@@ -203,11 +203,12 @@ func (w *Watch) gather(c *cohorts) {
 }
 
 // named lists an ordinary node where tally.add would.
-func (t *tally) named(o *ordinary, certname string) {
+func (t *tally) named(o *ordinary, n *Node) {
+	certname := n.Certname
 	switch {
 	case !o.has(isAdmitted):
 		if t.compares && !o.has(isOutside) {
-			t.comparableOther = append(t.comparableOther, certname)
+			t.comparable = append(t.comparable, compared{certname, n.Stratum, false, true})
 		}
 		return
 	case !o.has(isExposed):
@@ -221,6 +222,6 @@ func (t *tally) named(o *ordinary, certname string) {
 		t.behindNames = capped(t.behindNames, certname)
 	}
 	if t.compares {
-		t.comparableCanary = append(t.comparableCanary, certname)
+		t.comparable = append(t.comparable, compared{certname, n.Stratum, true, o.has(isOwn) && !o.has(isOutside)})
 	}
 }
