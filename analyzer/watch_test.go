@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
@@ -196,5 +197,15 @@ func BenchmarkWatch(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestANodeIsSmall: what the judge keeps of an ordinary node between two looks is its record, its summary, and what a watch knows.
+func TestANodeIsSmall(t *testing.T) {
+	var w Watch
+	bytes := unsafe.Sizeof(Node{}) + unsafe.Sizeof(Summary{}) + unsafe.Sizeof(w.plain[0]) + unsafe.Sizeof(w.dirty[0]) + unsafe.Sizeof(w.kept[0])
+	t.Logf("%d bytes a node", bytes)
+	if bytes > 150 {
+		t.Errorf("%d bytes a node, expected 150 at most", bytes)
 	}
 }
