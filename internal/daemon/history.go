@@ -5,18 +5,27 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
 
-// mostLeft is how many keys of rollouts that are gone one look deletes.
-const mostLeft = 20
+const (
+	mostLeft   = 20                  // keys of what is gone that one look deletes
+	refusedFor = 30 * 24 * time.Hour // a refused request can be read for so long
+)
 
-// letGo drops the record of one rollout that ended long ago, or what is left of such: everything there is of rollouts is read at
-// every look. The audit keeps who did what.
+// letGo drops the record of one rollout that ended long ago, or what is left of such, and requests that were refused long ago:
+// everything there is of them is read at every look. The audit keeps who did what.
 func (c *change) letGo(ops *[]store.Op) {
+	for _, id := range slices.Sorted(maps.Keys(c.snap.Requests)) {
+		r, key := c.snap.Requests[id], tree.RequestKey(id)
+		if old := !r.At.IsZero() && c.now.Sub(r.At) > refusedFor; r.Refused != "" && old && len(*ops) < mostLeft {
+			*ops = append(*ops, store.DeleteCAS(key, c.snap.Versions[key]))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.snap.Gone)) {
 		for _, key := range c.snap.Gone[name].Left {
 			if len(*ops) == mostLeft {

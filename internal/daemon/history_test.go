@@ -122,6 +122,25 @@ func TestLetGoHoldsWhatItCannotRead(t *testing.T) {
 	}
 }
 
+// TestRefusedRequestsAreLetGo: what was refused can be read for a month. What cannot be read stays: nobody knows how old it is.
+func TestRefusedRequestsAreLetGo(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.request("wrong", tree.Request{Kind: tree.RequestStart, Rollout: "wrong", Start: &tree.Start{Track: "nowhere"}})
+	l.set(tree.RequestKey("torn"), `{"kind":`)
+	there := func() string { return strings.Join(slices.Sorted(maps.Keys(l.snapshot().Requests)), " ") }
+	for _, step := range []struct {
+		wait time.Duration
+		want string
+	}{{0, "torn wrong"}, {29 * 24 * time.Hour, "torn wrong"}, {2 * 24 * time.Hour, "torn"}, {100 * 24 * time.Hour, "torn"}} {
+		l.now = l.now.Add(step.wait)
+		l.tick()
+		l.tick()
+		if got := there(); got != step.want {
+			t.Errorf("after %s more: %q, expected %q", step.wait, got, step.want)
+		}
+	}
+}
+
 // publish leaves a set in the store.
 func (l *lab) publish(set segments.Set) {
 	l.Helper()
