@@ -51,8 +51,12 @@ func NodesToRuleOut(events int, delta, level float64) int {
 		return events + 1
 	}
 	k := int64(events)
-	enough := func(n int64) bool { return binomialLower(k, n, delta) <= 1-level }
-	low, high := k, k+1 // never enough with k nodes, of which all failed
+	return fewest(events, func(n int) bool { return binomialLower(k, int64(n), delta) <= 1-level })
+}
+
+// fewest is the smallest number of nodes above low that is enough, or math.MaxInt. It never is with low nodes: all of them failed.
+func fewest(low int, enough func(n int) bool) int {
+	high := low + 1
 	for !enough(high) {
 		if high > 1<<52 {
 			return math.MaxInt
@@ -66,7 +70,7 @@ func NodesToRuleOut(events int, delta, level float64) int {
 			low = mid
 		}
 	}
-	return int(high)
+	return high
 }
 
 func sensible(events, n int, level float64) bool {
