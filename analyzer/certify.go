@@ -5,8 +5,18 @@ import (
 	"math"
 	"time"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"github.com/openinfrastructure/sluice/analyzer/stats"
 )
+
+// CertifiedError is the probability with which a rollout may be given a certified pass, in any of its stages, though the change does
+// as much as is to be ruled out.
+const CertifiedError = .01
+
+// leastAnswers is the share of the live nodes that must be exposed: what it costs to look again while the rest answer is known
+// (stats.LooksCost).
+const leastAnswers = .95
 
 // firstRuns is the time after its admission, in usual intervals, in which an event of a node counts as its answer to the
 // change: two runs. For controls it counts from the start of the stage.
@@ -21,48 +31,80 @@ type answer struct {
 	of, after, before int
 }
 
-// certify says for every check what a certified pass still lacks (facts: 2.7). Evidence of all stages counts: the upper limit
-// of the admitted nodes' share less the lower limit of the controls' must lie below what is to be ruled out.
+// askError is what the ask-th of asks stages that ask for a certificate may spend. The first, which has the fewest nodes, has half of
+// it, and the others share the rest: they sum up to what one alone may, so that a union bound is all it takes. Stages that do not ask
+// have no certificate, since they would spend, too.
+func askError(ask, asks int) float64 {
+	switch {
+	case asks <= 1:
+		return CertifiedError
+	case ask == 1:
+		return CertifiedError / 2
+	}
+	return CertifiedError / 2 / float64(asks-1)
+}
+
+// NodesToCertify is how many nodes it takes to rule out what this policy asks for if none has an event, in the ask-th of asks
+// stages that ask for it, in a fleet of which so many are controls.
+func (p Policy) NodesToCertify(fleet, controls, ask, asks int) int {
+	most := 0
+	for check := range eventNames {
+		if c := p.Checks.event(check); c.Required {
+			most = max(most, stats.NodesToExclude(0, 0, controls, c.ruleOut(fleet), askError(ask, asks)))
+		}
+	}
+	return most
+}
+
+// certify says for every check what a certified pass still lacks (facts: 2.7). Evidence of all stages counts: the upper limit of
+// the difference between the admitted nodes' share and the controls' must lie below what is to be ruled out.
 func (c *cohorts) certify(checks []Check) []string {
+	if c.evidence.Ask == 0 {
+		return []string{"the stage does not ask for a certified pass"}
+	}
 	if ok, why := c.compared(); !ok {
 		return []string{why}
 	}
 	var out []string
+	for _, s := range c.scopes() {
+		if need := needed(leastAnswers, s.live); s.exposed < need {
+			out = append(out, fmt.Sprintf("%d of %d live %s are exposed, %d are needed, whatever coverage asks for", s.exposed, s.live, s.name, need))
+		}
+	}
+	spends := askError(c.evidence.Ask, c.evidence.Asks)
 	for check, name := range eventNames {
 		p := c.policy.Checks.event(check)
 		if !p.Required {
 			continue
 		}
-		delta, confidence := p.ruleOut(len(c.evidence.Nodes))
+		delta := p.ruleOut(len(c.evidence.Nodes))
 		a := c.tally.answers[check]
 		if check != silenceEvents {
 			a.events += c.tally.quiet // would it still pass if every silent one had failed?
 		}
-		level := 1 - confidence
-		upper := stats.ClopperPearsonUpper(min(a.events, a.nodes), a.nodes, 1-.9*level)
-		lower := stats.ClopperPearsonLower(min(a.without, a.controls), a.controls, 1-.1*level)
-		if a.nodes > 0 && upper-lower < delta {
+		events, without := min(a.events, a.nodes), min(a.without, a.controls)
+		if stats.DifferenceExcludes(events, a.nodes, without, a.controls, delta, spends) {
 			for i := range checks {
 				if checks[i].Name == name {
-					checks[i].Excludes, checks[i].Confidence = delta, confidence
+					checks[i].Excludes, checks[i].Confidence = delta, 1-CertifiedError
 				}
 			}
 			continue
 		}
-		missing := fmt.Sprintf("%s: to rule out +%.3g points with %.3g %% confidence", name, 100*delta, 100*confidence)
-		if need := stats.NodesToRuleOut(a.events, math.Min(1, delta+lower), 1-.9*level); need != math.MaxInt && need > a.nodes {
+		missing := fmt.Sprintf("%s: to rule out +%.3g points with %.3g %% confidence", name, 100*delta, 100*(1-CertifiedError))
+		if need := stats.NodesToExclude(events, without, a.controls, delta, spends); need != math.MaxInt && need > a.nodes {
 			missing += fmt.Sprintf(", %d more exposed nodes are needed (%d of %d had it so far)", need-a.nodes, a.events, a.nodes)
 		}
 		out = append(out, missing)
 	}
 	for i := range magnitudes {
-		out = append(out, c.certifyMagnitude(i, checks)...)
+		out = append(out, c.certifyMagnitude(i, checks, spends)...)
 	}
 	return out
 }
 
 // certifyMagnitude: where it is required, the upper limit of the shift must lie below what is to be ruled out.
-func (c *cohorts) certifyMagnitude(i int, checks []Check) []string {
+func (c *cohorts) certifyMagnitude(i int, checks []Check, spends float64) []string {
 	name, p := magnitudeNames[i], c.policy.Checks.magnitude(i)
 	if !p.Required {
 		return nil
@@ -72,15 +114,17 @@ func (c *cohorts) certifyMagnitude(i int, checks []Check) []string {
 		delta = defaultChecks().magnitude(i).RuleOut
 	}
 	for _, check := range checks {
-		switch {
-		case check.Name != name:
-		case check.Result != Pass:
-			return []string{name + ": " + check.Reason}
-		case check.High < delta:
-			return nil
-		default:
-			return []string{fmt.Sprintf("%s: to rule out %+.3g %%: it may be up to %.2g %% longer so far", name, 100*delta, 100*check.High)}
+		if check.Name != name {
+			continue
 		}
+		if check.Result != Pass {
+			return []string{name + ": " + check.Reason}
+		}
+		strata, _, _, _ := c.valuesByStratum(i)
+		if most := shiftBelow(strata, mathext.NormalQuantile(1-spends/stats.LooksCost(check.Canary))); most >= delta {
+			return []string{fmt.Sprintf("%s: to rule out %+.3g %%: it may be up to %.2g %% longer so far", name, 100*delta, 100*most)}
+		}
+		return nil
 	}
 	return []string{name + ": was not looked at"}
 }
@@ -117,7 +161,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 		}
 	}
 	had[silenceEvents] = s.Silent
-	if s.Admitted && !s.Exposed && had == ([eventChecks]bool{}) {
+	if s.Admitted && (!s.Exposed || s.Runs < c.policy.Runs) && had == ([eventChecks]bool{}) {
 		return // has not answered yet, whatever else it ran
 	}
 	for check := range had {
@@ -150,7 +194,7 @@ func (c *cohorts) worseThanBefore(of class) string {
 		check = compileEvents
 	}
 	a := c.tally.answers[check]
-	delta, _ := c.policy.Checks.event(check).ruleOut(len(c.evidence.Nodes))
+	delta := c.policy.Checks.event(check).ruleOut(len(c.evidence.Nodes))
 	if share(a.after-a.before, a.of) <= delta {
 		return ""
 	}

@@ -55,22 +55,24 @@ func (p ChecksPolicy) event(check int) CheckPolicy {
 	return [eventChecks]CheckPolicy{p.Compile, p.Convergence, p.Corrective, p.NewFailures, p.Silence}[check]
 }
 
-// DefaultRuleOut is what a certified pass must exclude where nothing is configured, and with what confidence: in fleets under
-// 5,000 nodes 5 points at 95 %, else 1 point at 99 %.
-func DefaultRuleOut(fleet int) (delta, confidence float64) {
-	if fleet < 5_000 {
-		return .05, .95
+// DefaultRuleOut is what a certified pass must exclude where nothing is configured: 5 points in fleets under 5,000 nodes, 2 in
+// those under 20,000, else 1 point.
+func DefaultRuleOut(fleet int) float64 {
+	switch {
+	case fleet < 5_000:
+		return .05
+	case fleet < 20_000:
+		return .02
 	}
-	return .01, .99
+	return .01
 }
 
-// ruleOut is what this check must exclude, and with what confidence.
-func (p CheckPolicy) ruleOut(fleet int) (delta, confidence float64) {
-	delta, confidence = DefaultRuleOut(fleet)
+// ruleOut is what this check must exclude.
+func (p CheckPolicy) ruleOut(fleet int) float64 {
 	if p.RuleOut > 0 {
-		delta = p.RuleOut
+		return p.RuleOut
 	}
-	return delta, confidence
+	return DefaultRuleOut(fleet)
 }
 
 func (p Policy) validateChecks() (errs []error) {

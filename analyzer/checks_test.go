@@ -17,21 +17,79 @@ func checkOf(t *testing.T, v Verdict, name string) Check {
 	return Check{}
 }
 
+// asking is the evidence of a stage that is the only one to ask for a certified pass.
+func asking(e Evidence) Evidence {
+	e.Ask, e.Asks = 1, 1
+	return e
+}
+
 // TestACertifiedPass: with a thousand exposed nodes and no failure one point is ruled out, and with few it is said how
 // many more it takes.
 func TestACertifiedPass(t *testing.T) {
-	v := Look(DefaultPolicy(), newSim(1, 20_000, 1_000, 0, 0).at(2*time.Hour))
+	v := Look(DefaultPolicy(), asking(newSim(1, 20_000, 1_000, 0, 0).at(2*time.Hour)))
 	if v.Result != Pass || v.Grade != Certified || !strings.Contains(v.Reason, "rules out that 1 points more nodes fail (99 % confidence)") {
 		t.Errorf("%s %s: %s; %q", v.Result, v.Grade, v.Reason, v.Uncertified)
 	}
-	v = Look(DefaultPolicy(), newSim(1, 20_000, 200, 0, 0).at(2*time.Hour))
-	if v.Result != Pass || v.Grade != Clean || len(v.Uncertified) != 3 || !strings.Contains(v.Uncertified[1], "new_failures: to rule out +1 points with 99 % confidence, 269 more exposed nodes are needed (0 of 200 had it so far)") {
+	v = Look(DefaultPolicy(), asking(newSim(1, 20_000, 200, 0, 0).at(2*time.Hour)))
+	if v.Result != Pass || v.Grade != Clean || len(v.Uncertified) != 3 || !strings.Contains(v.Uncertified[1], "new_failures: to rule out +1 points with 99 % confidence, 288 more exposed nodes are needed (0 of 200 had it so far)") {
 		t.Errorf("%s %s: %s; %q", v.Result, v.Grade, v.Reason, v.Uncertified)
 	}
 	p := DefaultPolicy()
 	p.Checks.Compile.Required, p.Checks.Silence.Required, p.Checks.NewFailures.RuleOut = false, false, .05
-	if v = Look(p, newSim(1, 20_000, 200, 0, 0).at(2*time.Hour)); v.Grade != Certified {
+	if v = Look(p, asking(newSim(1, 20_000, 200, 0, 0).at(2*time.Hour))); v.Grade != Certified {
 		t.Errorf("with 5 points: %s %s: %q", v.Result, v.Grade, v.Uncertified)
+	}
+}
+
+// TestOnlyStagesThatAskAreCertified: a certificate that nobody asked for would spend the error of those that are.
+func TestOnlyStagesThatAskAreCertified(t *testing.T) {
+	e := newSim(1, 20_000, 1_000, 0, 0).at(2 * time.Hour)
+	e.Asks = 1
+	if v := Look(DefaultPolicy(), e); v.Grade != Clean || !lacksAbout(v, "does not ask") {
+		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
+	}
+	for _, wrong := range [][2]int{{2, 1}, {1, 0}, {-1, 1}} {
+		if e.Ask, e.Asks = wrong[0], wrong[1]; Look(DefaultPolicy(), e).Result == Pass {
+			t.Errorf("ask %d of %d: a pass", e.Ask, e.Asks)
+		}
+	}
+}
+
+// TestAsksShareTheError: however many stages ask, all their errors together are the rollout's. Each of several must be worse off than
+// one that asks alone.
+func TestAsksShareTheError(t *testing.T) {
+	for asks := 1; asks <= 100; asks++ {
+		sum := 0.0
+		for ask := 1; ask <= asks; ask++ {
+			spent := askError(ask, asks)
+			if sum += spent; spent <= 0 || asks > 1 && spent >= askError(1, 1) {
+				t.Errorf("ask %d of %d spends %v", ask, asks, spent)
+			}
+		}
+		if sum > CertifiedError*(1+1e-9) || sum < .999*CertifiedError {
+			t.Errorf("%d asks spend %v", asks, sum)
+		}
+	}
+	e := newSim(1, 20_000, 520, 0, 0).at(2 * time.Hour)
+	for asks, want := range map[int]Grade{1: Certified, 2: Clean} { // 488 nodes are needed alone
+		if e.Ask, e.Asks = 1, asks; Look(DefaultPolicy(), e).Grade != want {
+			t.Errorf("the first of %d asks: %s", asks, Look(DefaultPolicy(), e).Grade)
+		}
+	}
+}
+
+// TestFewAnswersAreNoCertificate: what looks cost is known for the last twentieth of a stage's answers.
+func TestFewAnswersAreNoCertificate(t *testing.T) {
+	e := asking(newSim(1, 20_000, 1_000, 0, 0).at(2 * time.Hour))
+	for i, n := range e.Nodes {
+		if n.Admitted() && i%10 == 0 {
+			n.Summary.Runs = 0
+		}
+	}
+	p := DefaultPolicy()
+	p.Coverage = .5
+	if v := Look(p, e); v.Result != Pass || v.Grade != Clean || !lacksAbout(v, "950 are needed, whatever coverage asks for") {
+		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
 	}
 }
 
@@ -41,7 +99,7 @@ func TestAWholeSegmentIsOnlyDescribed(t *testing.T) {
 	for i := range f.Nodes {
 		f.Nodes[i].Outside = !f.Nodes[i].Admitted() // such as all of another datacenter
 	}
-	v := Look(DefaultPolicy(), f.at(2*time.Hour))
+	v := Look(DefaultPolicy(), asking(f.at(2*time.Hour)))
 	if v.Grade == Certified || len(v.Uncertified) != 1 || !strings.Contains(v.Uncertified[0], "no stratum has both") {
 		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
 	}
@@ -122,6 +180,23 @@ func TestSlowerRunsAreFound(t *testing.T) {
 		again.Looks = v.Looks
 		if w := Look(DefaultPolicy(), again); len(w.Looks) != 1 {
 			t.Errorf("%d looks at the same data", len(w.Looks))
+		}
+	}
+}
+
+// TestARequiredRunTimeIsRuledOutAsSurely: the upper end of the 95 % interval that is shown is not enough.
+func TestARequiredRunTimeIsRuledOutAsSurely(t *testing.T) {
+	f := newSim(9, 20_000, 1_000, 0, 0)
+	for i := range f.Nodes {
+		f.Nodes[i].Summary.Slower = Slower{Bins: int16(max(-mostBins, min(f.rng.NormFloat64()*.15/binWidth, mostBins))), Runs: 1}
+	}
+	e, p := asking(f.at(2*time.Hour)), DefaultPolicy()
+	p.Checks.RunTime.Required, p.Checks.RunTime.Tolerate = true, 0
+	shown := checkOf(t, Look(p, e), "run_time").High
+	for more, want := range map[float64]Grade{.0001: Clean, .01: Certified} {
+		p.Checks.RunTime.RuleOut = shown + more
+		if v := Look(p, e); v.Grade != want {
+			t.Errorf("to rule out %v more than the %v that are shown: %s %q", more, shown, v.Grade, v.Uncertified)
 		}
 	}
 }
@@ -220,23 +295,27 @@ func TestTheCulpritIsWhatTellsTheCohortsApart(t *testing.T) {
 	}
 }
 
-// TestARunOfSomethingElseIsNoAnswer: admitted nodes that ran, but not the change, prove nothing to a certified pass.
+// TestARunOfSomethingElseIsNoAnswer: admitted nodes that ran, but not the change, or too seldom, prove nothing to a certified pass.
 func TestARunOfSomethingElseIsNoAnswer(t *testing.T) {
-	f := newSim(1, 20_000, 1_000, 0, 0)
-	e := f.at(2 * time.Hour)
-	for i, n := range e.Nodes {
-		if !n.Admitted() || i%10 == 0 {
-			continue
+	for name, runs := range map[string]int32{"the baseline": 0, "the change once": 1} {
+		f := newSim(1, 20_000, 505, 0, 0)
+		e := asking(f.at(2 * time.Hour))
+		k := 0
+		for i, n := range e.Nodes {
+			if !n.Admitted() {
+				continue
+			}
+			if k++; k%25 != 0 {
+				continue
+			}
+			n.Summary.Runs = runs // that their runs are listed changes nothing
+			at := f.runs[i]
+			e.Runs = append(e.Runs, Run{Hash: n.Certname, Certname: n.Certname, Environment: "base", Status: "unchanged", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
+				Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second)})
 		}
-		n.Summary.Runs = 0 // nine in ten still run the baseline; that their runs are listed changes nothing
-		at := f.runs[i]
-		e.Runs = append(e.Runs, Run{Hash: n.Certname, Certname: n.Certname, Environment: "base", Status: "unchanged", CachedCatalog: cacheNotUsed, CatalogUUID: "u",
-			Start: at, End: at.Add(time.Second), Produced: at.Add(time.Second), Received: at.Add(time.Second)})
-	}
-	p := DefaultPolicy()
-	p.Coverage = .05
-	v := Look(p, e)
-	if v.Grade == Certified || !strings.Contains(strings.Join(v.Uncertified, "\n"), "more exposed nodes are needed (0 of 9") && !strings.Contains(strings.Join(v.Uncertified, "\n"), "more exposed nodes are needed (0 of 1") {
-		t.Errorf("%s %s: %q", v.Result, v.Grade, v.Uncertified)
+		v := Look(DefaultPolicy(), e)
+		if v.Grade == Certified || !lacksAbout(v, "3 more exposed nodes are needed (0 of 485 had it so far)") {
+			t.Errorf("%s: %s %s: %q", name, v.Result, v.Grade, v.Uncertified)
+		}
 	}
 }

@@ -98,7 +98,7 @@ func (c *cohorts) quiet(n Counts) bool {
 	if n.Silent == 0 || !c.byCounts() {
 		return n.Silent > 0
 	}
-	delta, _ := c.policy.Checks.Silence.ruleOut(len(c.evidence.Nodes))
+	delta := c.policy.Checks.Silence.ruleOut(len(c.evidence.Nodes))
 	controls := share(c.tally.controlSilent, n.Control)
 	return slices.ContainsFunc(c.scopes(), func(s scope) bool { return share(s.silent, s.live)-controls > delta })
 }

@@ -1,6 +1,9 @@
 package analyzer
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Kinds of change, as in Evidence.Kind.
 const (
@@ -60,6 +63,10 @@ type Evidence struct {
 	Rollout    string `json:"rollout"`
 	Stage      string `json:"stage"`
 	StageIndex int    `json:"stage_index"`
+	// Ask counts the stages of the schedule that ask for a certified pass, up to this one; 0: this one does not, and its pass is
+	// clean. Asks is how many there are in all.
+	Ask  int `json:"ask,omitempty"`
+	Asks int `json:"asks,omitempty"`
 	// Kind is environment or parameters.
 	Kind string `json:"kind"`
 	// Candidate and Baseline name environments; both may be empty for parameters.
@@ -128,6 +135,7 @@ func (e *Evidence) generalProblems() []string {
 	add(e.StageStarted.IsZero(), "the evidence does not say when the stage started")
 	add(e.Bake < 0, "the evidence's bake time is negative")
 	add(e.Planned < 0, "the evidence's planned number of nodes is negative")
+	add(e.Ask < 0 || e.Ask > e.Asks, fmt.Sprintf("the evidence is of stage %d of %d that ask for a certified pass", e.Ask, e.Asks))
 	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
 	for i, s := range e.SLIs {
 		add(i > 0 && s.Name == e.SLIs[i-1].Name, "the evidence has sli "+s.Name+" twice")

@@ -173,7 +173,12 @@ func shiftOf(strata []stats.Stratum) float64 { return crossingOf(strata, 0) }
 // shiftLimits are the limits of the shift, each at half the error, as ratios.
 func (c *cohorts) shiftLimits(strata []stats.Stratum) (low, high float64) {
 	const z = 1.959963984540054
-	return math.Expm1(crossingOf(strata, z) * binWidth), math.Expm1(crossingOf(strata, -z) * binWidth)
+	return shiftBelow(strata, -z), shiftBelow(strata, z)
+}
+
+// shiftBelow is the ratio up to which the shift may be, z standard errors above what was seen.
+func shiftBelow(strata []stats.Stratum, z float64) float64 {
+	return math.Expm1(crossingOf(strata, -z) * binWidth)
 }
 
 // crossingOf finds by bisection the shift, to half a bin, at which z of the moved canaries falls to a level.

@@ -143,7 +143,7 @@ func (c *counted) add(o *ordinary, sign int) {
 }
 
 func (c *counted) answer(o *ordinary, sign int) {
-	if o.has(isOutside) || o.has(isAdmitted) && !o.has(isExposed) {
+	if o.has(isOutside) || o.has(isAdmitted) && (!o.has(isExposed) || o.has(isBehind)) {
 		return
 	}
 	for check := range c.answers {

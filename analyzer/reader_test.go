@@ -54,6 +54,7 @@ func TestRequiredButNotMeasuredIsNotCertified(t *testing.T) {
 	w := newWorld(0, 0)
 	w.summed("c", 1000, 0, w.StageStarted, 2)
 	w.summed("k", 2000, -1, time.Time{}, 0)
+	w.Ask, w.Asks = 1, 1
 	if v := w.judge(); v.Grade != Certified {
 		t.Fatalf("%+v %v, want a certified pass to start from", v.Result, v.Uncertified)
 	}

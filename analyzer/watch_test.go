@@ -24,7 +24,7 @@ func newFleetOf(t *rapid.T, n int) *fleetOf {
 	f := &fleetOf{sums: make([]Summary, n), measured: make([]Measured, n), touch: func(int) {}}
 	start := now.Add(-24 * time.Hour)
 	f.Evidence = Evidence{Rollout: "ntp", Stage: "one", Kind: KindEnvironment, Candidate: "cand", Baseline: "base", StageIndex: 1, StageStarted: start,
-		Bake: time.Hour, Planned: n / 2, Sources: Sources{Fresh: true}, Now: start, Nodes: make([]Node, n)}
+		Bake: time.Hour, Ask: 1, Asks: 1, Planned: n / 2, Sources: Sources{Fresh: true}, Now: start, Nodes: make([]Node, n)}
 	for i := range f.Nodes {
 		s := &f.sums[i]
 		s.Habit = Habit{Reports: 8, Usual: QuartersOf(30 * time.Minute), Longest: QuartersOf(20 * time.Second), Enforced: rapid.IntRange(0, 30).Draw(t, "noop") > 0, Last: start.Add(-time.Minute).UnixMilli()}

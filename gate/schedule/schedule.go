@@ -129,6 +129,19 @@ func (s Schedule) HoldbackFor(nodes int) Percent {
 	return 2 * Hundred / 100
 }
 
+// Asks says how many stages ask for a certified pass, and counts up to stage i which of them it is; 0 if it does not ask.
+func (s Schedule) Asks(i int) (ask, asks int) {
+	for k, stage := range s.Stages {
+		if stage.Pass != PassCertified {
+			continue
+		}
+		if asks++; k == i {
+			ask = asks
+		}
+	}
+	return ask, asks
+}
+
 // Of returns how many of the nodes of its segment the stage admits in total.
 // It is never more than there are, and 0 for an empty segment.
 func (s Stage) Of(nodes int) int {

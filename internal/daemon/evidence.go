@@ -27,6 +27,8 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *cour
 		StageStarted: stage.Since, Bake: time.Duration(r.Spec.Schedule.Stages[i].Bake.Time), Sources: l.collector.sources(now), Now: now,
 		Nodes: course.nodes, Looks: r.State.Looks,
 	}
+	// A stage that adds nobody asks for itself, of the nodes of the stage before.
+	e.Ask, e.Asks = r.Spec.Schedule.Asks(r.State.Current())
 	if c := course.chosen; c != nil {
 		e.Nodes = c
 	}

@@ -200,7 +200,7 @@ func (f *fleet) evidence(now time.Time) analyzer.Evidence {
 	}
 	e := analyzer.Evidence{
 		Rollout: f.o.Name, Stage: "replay", Kind: analyzer.KindEnvironment, Candidate: f.o.Candidate, Baseline: f.o.Baseline,
-		StageStarted: f.started, Bake: f.o.Bake, Planned: f.o.planned, Nodes: f.nodes, Runs: f.runs, Now: now,
+		Ask: 1, Asks: 1, StageStarted: f.started, Bake: f.o.Bake, Planned: f.o.planned, Nodes: f.nodes, Runs: f.runs, Now: now,
 		Sources: analyzer.Sources{Fresh: true, Through: now.Add(-f.o.Lag), Lag: f.o.Lag},
 	}
 	if f.parameters() {

@@ -17,7 +17,8 @@ type plan struct {
 }
 
 // planFor follows what DESIGN says by the size of the fleet: clean passes that admit no more than four times the exposed nodes, and
-// certified ones as soon as there are enough nodes for one. The rungs above 5,000 nodes are this bench's own (docs/rollouts-measured.md).
+// certified ones from 5,000 exposed nodes or a quarter of the fleet on: each stage that asks takes some of the error from the others,
+// and early ones are too small to get what they ask for. The rungs above 5,000 nodes are this bench's own (docs/rollouts-measured.md).
 func planFor(n int) plan {
 	share := func(s float64) int { return max(1, int(s*float64(n)+.5)) }
 	p := plan{patience: 12 * time.Hour}
@@ -25,7 +26,7 @@ func planFor(n int) plan {
 	default:
 		for _, target := range []int{40, 200, 1_000, 5_000} {
 			if target < share(.25) {
-				p.targets, p.certified = append(p.targets, target), append(p.certified, target >= 1_000)
+				p.targets, p.certified = append(p.targets, target), append(p.certified, target >= 5_000)
 			}
 		}
 		p.targets, p.certified = append(p.targets, share(.25), share(.98)), append(p.certified, true, false)
@@ -39,6 +40,26 @@ func planFor(n int) plan {
 		p.targets, p.certified = []int{share(.01), share(.05), share(.25), n}, []bool{false, false, true, false}
 	}
 	return p
+}
+
+// asks are the stages up to this one that ask for a certified pass, 0 if it does not, and all that do.
+func (p plan) asks(stage int) (ask, asks int) {
+	for k, certified := range p.certified {
+		if asks += oneIf(certified); certified && k == stage {
+			ask = asks
+		}
+	}
+	return ask, asks
+}
+
+// asking are the nodes that have the change at the end of the stages that ask.
+func (p plan) asking() (out []int) {
+	for k, target := range p.targets {
+		if p.certified[k] {
+			out = append(out, target)
+		}
+	}
+	return out
 }
 
 // ending is how a rollout went.
@@ -80,6 +101,7 @@ func roll(f *fleet, p plan) (end ending) {
 	now, admitted := f.start, 0
 	for stage, target := range p.targets {
 		e := f.stage(stage, now, target-admitted)
+		e.Ask, e.Asks = p.asks(stage)
 		waiting := order[admitted:target]
 		admitted = target
 		for {
