@@ -119,6 +119,9 @@ func (p *Plan) warnControl(s Stage, r Request, i int) {
 	case stage.Pass == schedule.PassCertified && s.Compared < analyzer.LeastControls:
 		p.add(s.Stage, "asks for a certified pass and leaves %d nodes to compare with, of %d that it takes: it does not end", s.Compared, analyzer.LeastControls)
 		return
+	case stage.Pass == schedule.PassCertified && s.Total < p.toCertify(r, i):
+		p.add(s.Stage, "asks for a certified pass of %d nodes, and it takes %d with no event at all: it does not end", s.Total, p.toCertify(r, i))
+		return
 	case i == 0 && whole && stage.Segment != "", last && held == 0:
 		return
 	case s.Control == 0 && held > 0 && whole:
@@ -138,6 +141,13 @@ func (p *Plan) warnControl(s Stage, r Request, i int) {
 		}
 		p.add(s.Stage, "leaves no control in %d strata, whose %d nodes are compared with nobody: %s", len(s.Bare), nodes, strings.Join(names, ", "))
 	}
+}
+
+// toCertify is how many nodes with the change the stage's certificate takes.
+func (p *Plan) toCertify(r Request, i int) int {
+	ask, asks := r.Schedule.Asks(i)
+	spec := gate.Spec{Schedule: r.Schedule, Policy: r.Policy, Policies: r.Policies}
+	return spec.PolicyOf(i).NodesToCertify(p.Nodes, p.Stages[i].Compared, ask, asks)
 }
 
 func orEveryone(segment string) string {
