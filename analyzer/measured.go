@@ -21,6 +21,7 @@ type Measured struct {
 type Measures struct {
 	back, from time.Time
 	corrective Onset
+	gap        uint32    // quarters: when the last run was of which the metrics are not known, 0 = there was none
 	runs       []measure // by time
 }
 
@@ -43,11 +44,16 @@ func NewMeasures(started time.Time, past time.Duration) *Measures {
 // Again are the measures of the same node for a later stage: a leader that reads the past again knows no more.
 func (m *Measures) Again(started time.Time, past time.Duration) *Measures {
 	out := NewMeasures(started, past)
+	out.gap = m.gap
 	for _, r := range m.runs {
 		out.note(r)
 	}
 	return out
 }
+
+// Gaps says whether nobody knows what the node did in one of its runs since the measures began. Such a node is not measured: that
+// it put nothing back would be a guess, and for a canary a kind one.
+func (m *Measures) Gaps() bool { return m.gap > 0 && m.gap >= quarters(m.back, true) }
 
 // Of a node that is measured for very long the first runs and the last ones are kept.
 const (
@@ -58,13 +64,19 @@ const (
 // Add notes a run whose Detail has its metrics. env is a number of the caller's for the run's environment.
 func (m *Measures) Add(run *Run, env uint16) {
 	if d := run.Detail; d != nil {
-		m.Note(run, env, d.Metrics[metricRetrieval], d.Metrics[metricCorrective] > 0)
+		back, known := d.Metrics[metricCorrective]
+		m.Note(run, env, d.Metrics[metricRetrieval], back > 0, known)
 	}
 }
 
-// Note is Add where the metrics are known without a Detail: the seconds until the catalog came, and whether anything was put back.
-func (m *Measures) Note(run *Run, env uint16, seconds float64, corrective bool) {
+// Note is Add where the metrics are known without a Detail: the seconds until the catalog came, and whether anything was put back. A
+// run of which that is not known leaves a gap, unless it failed, as runs without a catalog have no such metric.
+func (m *Measures) Note(run *Run, env uint16, seconds float64, corrective, known bool) {
 	r := measure{mark: markOf(run, env)}
+	if !known && !run.failed() {
+		m.gap = max(m.gap, r.at)
+		return
+	}
 	if r.healthy() && seconds > 0 && seconds < math.MaxFloat32 {
 		r.retrieval = float32(seconds)
 	}
@@ -158,5 +170,5 @@ func (c *cohorts) measured(h *history) (Measured, bool) {
 			}
 		}
 	}
-	return m.Measured(reference, h.Admitted(), 1, c.evidence.Kind == KindParameters), any
+	return m.Measured(reference, h.Admitted(), 1, c.evidence.Kind == KindParameters), any && !m.Gaps()
 }

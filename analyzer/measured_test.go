@@ -158,6 +158,85 @@ func TestMeasuresDoNotDependOnOrder(t *testing.T) {
 	})
 }
 
+// TestARunWithoutMetricsIsAGap, from the time on that counts, in whatever order it comes; a failed run has none anyway.
+func TestARunWithoutMetricsIsAGap(t *testing.T) {
+	start := now.Add(-24 * time.Hour)
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		mute  func(r *Run)
+		want  bool
+	}{
+		{"no metrics", time.Hour, func(r *Run) { r.Detail.Metrics = nil }, true},
+		{"none that says so", time.Hour, func(r *Run) { delete(r.Detail.Metrics, metricCorrective) }, true},
+		{"before the stage", -time.Hour, func(r *Run) { r.Detail.Metrics = nil }, true},
+		{"before all that counts", -3 * time.Hour, func(r *Run) { r.Detail.Metrics = nil }, false},
+		{"failed", time.Hour, func(r *Run) { r.Detail.Metrics, r.Status = nil, "failed" }, false},
+		{"only the catalog's time is not known", time.Hour, func(r *Run) { delete(r.Detail.Metrics, metricRetrieval) }, false},
+	} {
+		for _, first := range []bool{true, false} {
+			m := NewMeasures(start, 2*time.Hour)
+			odd := metricRun(start.Add(c.after), "cand", 1, false)
+			c.mute(odd)
+			if first {
+				m.Add(odd, 1)
+			}
+			for k := range 8 {
+				m.Add(metricRun(start.Add(time.Duration(k-3)*30*time.Minute), "cand", 1, false), 1)
+			}
+			m.Add(odd, 1)
+			if m.Gaps() != c.want {
+				t.Errorf("%s, first %t: a gap %t, want %t", c.name, first, m.Gaps(), c.want)
+			}
+			if soon := m.Again(start.Add(30*time.Minute), 2*time.Hour); soon.Gaps() != c.want {
+				t.Errorf("%s: half an hour later a gap %t, want %t", c.name, soon.Gaps(), c.want)
+			}
+			if later := m.Again(start.Add(24*time.Hour), 2*time.Hour); later.Gaps() {
+				t.Errorf("%s: it still stands a day later", c.name)
+			}
+		}
+	}
+}
+
+// TestRunsWithoutMetricsAreNoHealthyRuns: a canary and a control of which one run came without metrics are in neither arm of the check.
+func TestRunsWithoutMetricsAreNoHealthyRuns(t *testing.T) {
+	f := newSim(4, 400, 200, 0, 0)
+	e := f.at(2 * time.Hour)
+	var canary, control string
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		n.Summary = nil
+		env := "base"
+		if n.Admitted() {
+			env, canary = "cand", n.Certname
+		} else {
+			control = n.Certname
+		}
+		for k := range 12 {
+			at := f.runs[i].Add(time.Duration(k-8) * 30 * time.Minute)
+			r := metricRun(at, env, 1, false)
+			if k < 8 {
+				r.Environment = "base"
+			}
+			r.Hash, r.Certname, r.Received = fmt.Sprintf("%s-%d", n.Certname, k), n.Certname, r.Produced.Add(time.Second)
+			e.Runs = append(e.Runs, *r)
+		}
+	}
+	whole := checkOf(t, Look(DefaultPolicy(), e), "corrective")
+	if whole.CanaryTotal != 200 || whole.ControlTotal != 200 {
+		t.Fatalf("%+v", whole)
+	}
+	for i := range e.Runs {
+		if r := &e.Runs[i]; (r.Certname == canary || r.Certname == control) && strings.HasSuffix(r.Hash, "-9") {
+			r.Detail = &Detail{Metrics: map[string]float64{}}
+		}
+	}
+	got := checkOf(t, Look(DefaultPolicy(), e), "corrective")
+	if got.CanaryTotal != 199 || got.ControlTotal != 199 {
+		t.Errorf("%d canaries and %d controls are compared, want one less of both", got.CanaryTotal, got.ControlTotal)
+	}
+}
+
 // TestMeasuresAreBounded: a node that is measured for a month keeps its first runs and its last ones.
 func TestMeasuresAreBounded(t *testing.T) {
 	start := now.Add(-31 * 24 * time.Hour)

@@ -46,19 +46,21 @@ func (c *course) draw(l *ledger, past time.Duration) {
 func (c *course) showMeasured() {
 	for i := range c.nodes {
 		c.nodes[i].Measured = nil
-		if m := c.measured[c.ids[i]]; m != nil {
-			c.nodes[i].Measured = &m.sum
-			c.measure(int32(i))
-		}
+		c.measure(int32(i))
 	}
 }
 
-// measure sums up anew what was measured of a node.
+// measure sums up anew what was measured of a node. One of which a run came without metrics is not measured.
 func (c *course) measure(i int32) {
-	if m := c.measured[c.ids[i]]; m != nil {
-		m.sum = m.measures.Measured(c.reference(i), c.nodes[i].Admitted(), c.candidate, c.parameters)
-		c.touch(i)
+	m := c.measured[c.ids[i]]
+	if m == nil {
+		return
 	}
+	m.sum = m.measures.Measured(c.reference(i), c.nodes[i].Admitted(), c.candidate, c.parameters)
+	if c.nodes[i].Measured = &m.sum; m.measures.Gaps() {
+		c.nodes[i].Measured = nil
+	}
+	c.touch(i)
 }
 
 // toMeasure are nodes of one rollout whose reports are to be read from a time on.
@@ -73,6 +75,7 @@ type metered struct {
 	run        analyzer.Run
 	retrieval  float64 // seconds until the catalog came, 0 where it does not say
 	corrective bool
+	known      bool // the metrics say whether anything was put back
 }
 
 // measureAtOnce bounds how many nodes are asked about from the oldest time of any of them.
@@ -112,7 +115,7 @@ func (l *ledger) tookMeasure(of toMeasure, reports []metered) {
 	for k := range reports {
 		r := &reports[k]
 		if id, ok := l.names.find(r.run.Certname); ok && c.measured[id] != nil {
-			c.measured[id].measures.Note(&r.run, l.env(r.run.Environment), r.retrieval, r.corrective)
+			c.measured[id].measures.Note(&r.run, l.env(r.run.Environment), r.retrieval, r.corrective, r.known)
 		}
 	}
 	for _, certname := range of.certnames {
@@ -135,7 +138,7 @@ func (c *collector) measure(ctx context.Context) error {
 		var reports []metered
 		err := c.metrics(ctx, t.certnames, t.from, c.now().Add(time.Hour), func(r puppetdb.Report, metrics []puppetdb.Metric) error {
 			m := metered{run: intake.Run(r)}
-			m.retrieval, m.corrective = intake.Metered(metrics)
+			m.retrieval, m.corrective, m.known = intake.Metered(metrics)
 			reports = append(reports, m)
 			return nil
 		})

@@ -28,6 +28,19 @@ func slowCatalogs(environment string, times float64) func(node, env string) []pu
 	}
 }
 
+// metricsBefore gives the lab a leader, once its nodes have run with metrics for as long as a stage looks back: the runs that a lab
+// begins with have none.
+func (l *lab) metricsBefore() {
+	l.Helper()
+	for range 13 {
+		l.now = l.now.Add(10 * time.Minute)
+		for i, node := range l.nodes {
+			l.report(i, node, "production_1")
+		}
+	}
+	l.lead().look()
+}
+
 func retrievalOf(l *lab, name string) analyzer.Check {
 	l.Helper()
 	for _, c := range l.snapshot().Rollout(name).Status.Verdict.Checks {
@@ -58,15 +71,7 @@ func TestSlowCatalogsAreTakenBack(t *testing.T) {
 			l := newLab(t, 200)
 			l.inPuppetDB = c.extra
 			l.metrics = slowCatalogs("production_2", c.times)
-			for back := 50 * time.Minute; back > 0; back -= 10 * time.Minute { // runs with metrics, before
-				l.now = t0.Add(-back + 5*time.Minute)
-				for i, node := range l.nodes {
-					l.report(i, node, "production_1")
-				}
-			}
-			l.now = t0
-			l.lead()
-			l.look()
+			l.metricsBefore()
 			l.startBy("half", "r", "production_2")
 			l.untilStage("r", 1)
 			for k := range 60 {
@@ -98,8 +103,7 @@ func TestOnlySomeAreMeasured(t *testing.T) {
 	l := newLab(t, 60)
 	l.inPuppetDB = ", measured: 7"
 	l.metrics = slowCatalogs("", 1)
-	l.lead()
-	l.look()
+	l.metricsBefore()
 	l.startBy("half", "r", "production_2")
 	l.untilStage("r", 1)
 	l.tick()
@@ -142,6 +146,76 @@ func TestOnlySomeAreMeasured(t *testing.T) {
 	if asked == 0 {
 		t.Error("nobody was asked about")
 	}
+}
+
+// TestAReportWithoutMetricsIsNotMeasured: of one canary and one control a report says nothing, one had such a report before the stage.
+// They take no part, instead of counting as nodes that put nothing back; another leader sees the same.
+func TestAReportWithoutMetricsIsNotMeasured(t *testing.T) {
+	l := newLab(t, 60)
+	null := map[string]bool{}
+	before := false
+	has := slowCatalogs("", 1)
+	l.metrics = func(node, env string) []puppetdb.Metric {
+		if null[node] || before && node == "n00" {
+			return nil
+		}
+		return has(node, env)
+	}
+	l.metricsBefore()
+	before = true
+	l.tick()
+	before = false
+	l.startBy("half", "r", "production_2")
+	l.untilStage("r", 1)
+	l.tick()
+	arms := func() (measured [2]int, without []string) {
+		for _, n := range l.l.collector.ledger.courses["r"].nodes {
+			if n.Measured == nil {
+				without = append(without, n.Certname)
+				continue
+			}
+			if n.Admitted() {
+				measured[1]++
+			} else {
+				measured[0]++
+			}
+		}
+		return measured, without
+	}
+	if got, without := arms(); !slices.Equal(without, []string{"n00"}) {
+		t.Fatalf("%v measured, without %v, want all but the one without metrics before the stage", got, without)
+	}
+	want := []string{"n00"}
+	picked := map[bool]bool{}
+	for _, n := range l.l.collector.ledger.courses["r"].nodes {
+		if n.Measured != nil && !picked[n.Admitted()] {
+			picked[n.Admitted()], null[n.Certname] = true, true
+			want = append(want, n.Certname)
+		}
+	}
+	if len(want) != 3 {
+		t.Fatalf("without metrics are to be %v, one of each arm", want)
+	}
+	l.tick()
+	clear(null) // one such report is enough
+	l.tick()
+	check := func(when string) {
+		t.Helper()
+		slices.Sort(want)
+		got, without := arms()
+		if !slices.Equal(without, want) || got[0]+got[1] != len(l.nodes)-len(want) {
+			t.Errorf("%s: %v measured, without %v, want all but %v", when, got, without, want)
+		}
+		for _, c := range l.snapshot().Rollout("r").Status.Verdict.Checks {
+			if c.Name == "corrective" && (c.ControlTotal != got[0] || c.CanaryTotal != got[1]) {
+				t.Errorf("%s: corrective is of %d canaries and %d controls, want %v", when, c.CanaryTotal, c.ControlTotal, got)
+			}
+		}
+	}
+	check("after a report without metrics")
+	l.failover()
+	l.tick()
+	check("with another leader")
 }
 
 // TestUnreadMetricsHold: while PuppetDB does not say, its sources are not fresh.

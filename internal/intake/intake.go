@@ -47,17 +47,17 @@ func Detail(d puppetdb.Detail) *analyzer.Detail {
 }
 
 // Metered picks what the judge compares from the metrics of a report: the seconds until the catalog came, 0 where they do not say, and
-// whether anything was put back.
-func Metered(metrics []puppetdb.Metric) (retrieval float64, corrective bool) {
+// whether anything was put back, which is known only where they say so: a report may have no metrics at all.
+func Metered(metrics []puppetdb.Metric) (retrieval float64, corrective, known bool) {
 	for _, m := range metrics {
 		switch {
 		case m.Category == "time" && m.Name == "config_retrieval":
 			retrieval = m.Value
 		case m.Category == "resources" && m.Name == "corrective_change":
-			corrective = m.Value > 0
+			corrective, known = m.Value > 0, true
 		}
 	}
-	return retrieval, corrective
+	return retrieval, corrective, known
 }
 
 // placeIn finds the place that a compile error names, for people: "(file: /path/site.pp, line: 11, column: 17)".

@@ -34,3 +34,22 @@ func FuzzPlaceIn(f *testing.F) {
 		}
 	})
 }
+
+// TestMeteredKnowsWhatIsNotThere: a report without metrics, or without this one, is not one of a run that put nothing back.
+func TestMeteredKnowsWhatIsNotThere(t *testing.T) {
+	seconds := puppetdb.Metric{Category: "time", Name: "config_retrieval", Value: 2}
+	for _, c := range []struct {
+		metrics           []puppetdb.Metric
+		retrieval         float64
+		corrective, known bool
+	}{
+		{},
+		{metrics: []puppetdb.Metric{seconds}, retrieval: 2},
+		{metrics: []puppetdb.Metric{seconds, {Category: "resources", Name: "corrective_change", Value: 0}}, retrieval: 2, known: true},
+		{metrics: []puppetdb.Metric{{Category: "resources", Name: "corrective_change", Value: 3}}, corrective: true, known: true},
+	} {
+		if retrieval, corrective, known := Metered(c.metrics); retrieval != c.retrieval || corrective != c.corrective || known != c.known {
+			t.Errorf("%v: %v, %t, %t", c.metrics, retrieval, corrective, known)
+		}
+	}
+}

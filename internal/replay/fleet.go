@@ -139,7 +139,7 @@ func (f *fleet) take(r *run, now time.Time) {
 	f.odd(i)
 	f.slower(i)
 	if r.metrics.known && f.measures[i] != nil {
-		f.measures[i].Note(&r.Run, env, r.metrics.retrieval, r.metrics.corrective)
+		f.measures[i].Note(&r.Run, env, r.metrics.retrieval, r.metrics.corrective, true)
 		f.measure(i)
 	}
 }
