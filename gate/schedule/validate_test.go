@@ -182,3 +182,17 @@ func TestMissingJSONIsRefused(t *testing.T) {
 		t.Errorf("a stage without a size gives %v", err)
 	}
 }
+
+// TestAsks: only stages that ask for a certified pass are counted, in their order.
+func TestAsks(t *testing.T) {
+	s := valid()
+	s.Stages[0].Pass, s.Stages[2].Pass = PassCertified, PassCertified
+	for i, want := range [][2]int{{1, 2}, {0, 2}, {2, 2}} {
+		if ask, asks := s.Asks(i); ask != want[0] || asks != want[1] {
+			t.Errorf("stage %d: %d of %d, want %v", i, ask, asks, want)
+		}
+	}
+	if ask, asks := valid().Asks(0); ask != 0 || asks != 0 {
+		t.Errorf("nobody asks: %d of %d", ask, asks)
+	}
+}
