@@ -92,9 +92,13 @@ func (s *stepper) promote() {
 	gates := append([]Gate{opened(GatePromote, "%s ordered it: %s", s.state.Promoted.By, s.state.Promoted.Reason).is(s.state.Promoted.By, "")}, s.haltGate(), s.freezeGate(), s.pauseGate(), s.edgesGate(), s.holdGate())
 	next := i + 1
 	last := next == len(s.r.Spec.Schedule.Stages)
-	if last {
-		gates = append(gates, s.unprovenGate(s.r.Current, st.Threshold, segments.All), s.blastGate(s.r.Current, st.Threshold, segments.All))
-	} else {
+	skip := !last && s.state.Skips[s.r.Spec.Schedule.Stages[next].Name] != ""
+	switch {
+	case last: // who is there, and whom a hold keeps, must be known
+		gates = append(gates, s.knownGate(s.r.Current), s.unprovenGate(s.r.Current, st.Threshold, segments.All), s.blastGate(s.r.Current, st.Threshold, segments.All))
+	case skip: // it admits nobody, so nobody need be in it
+		gates = append(gates, s.knownGate(s.r.Next))
+	default:
 		target := s.target(s.r.Spec.Schedule.Stages[next], s.r.Next)
 		gates = append(gates, s.segmentGate(next), s.unprovenGate(s.r.Next, segments.None, target), s.blastGate(s.r.Next, segments.None, target))
 	}
@@ -110,11 +114,19 @@ func (s *stepper) promote() {
 		s.settle()
 		return
 	}
-	if s.state.Skips[s.r.Spec.Schedule.Stages[next].Name] != "" {
+	if skip {
 		s.skip(next)
 		return
 	}
 	s.admit(next, s.r.Next)
+}
+
+// knownGate is closed while nobody knows who is there: holds are looked up among those who are.
+func (s *stepper) knownGate(p Population) Gate {
+	if p.Err != "" {
+		return closed(GateSegment, "segments", "who is on track %s is not known: %s", s.r.Spec.Track, p.Err).is("", 1)
+	}
+	return opened(GateSegment, "who is on track %s is known", s.r.Spec.Track)
 }
 
 // hasten admits as many of all that are left as may have an unproven change, and says whether some are left: the order stands

@@ -105,6 +105,37 @@ func TestPromoteOfTheLastStageKeepsTheBlastLimit(t *testing.T) {
 	}
 }
 
+// TestPromoteKnowsWhomItAdmits: while the inventory has not been read nobody knows whom holds keep, so the last stage is not left, by an
+// order either.
+func TestPromoteKnowsWhomItAdmits(t *testing.T) {
+	s := newSite(t, 16)
+	for len(s.state("ntp").Stages) < 3 {
+		s.run(time.Minute)
+	}
+	s.look()
+	w := s.w
+	w.Rollouts = slices.Clone(w.Rollouts)
+	r := &w.Rollouts[0]
+	r.Current, r.Next, r.Caps, r.Verdict = Population{Err: "the inventory has not been read yet"}, Population{Err: "the inventory has not been read yet"}, nil, analyzer.Verdict{}
+	r.Orders = []Order{{Promote: &Promotion{Stage: "everyone"}}}
+	d := Decide(w)
+	if got := closedGates(d, "ntp"); got != "segment" || d.States["ntp"].Phase != Running {
+		t.Errorf("closed %q, %s", got, d.States["ntp"].Phase)
+	}
+}
+
+// TestPromoteIntoAStageThatIsSkipped: nobody need be in a stage that admits nobody.
+func TestPromoteIntoAStageThatIsSkipped(t *testing.T) {
+	s := newSite(t, 16)
+	s.run(2 * time.Minute)
+	s.fra1 = nil
+	s.order(Order{Skip: "fra1", By: "anna"})
+	s.order(Order{Promote: &Promotion{Stage: "canary"}})
+	if st := s.state("ntp"); len(st.Stages) != 2 || !st.Stages[1].Skipped || st.Promoted != nil {
+		t.Errorf("%+v; closed %s", st.Stages, closedGates(s.look(), "ntp"))
+	}
+}
+
 // TestSkip: a stage that is skipped admits nobody of its own, and the others still have to pass.
 func TestSkip(t *testing.T) {
 	s := newSite(t, 16)
@@ -120,6 +151,21 @@ func TestSkip(t *testing.T) {
 	}
 	if want := []int{1, 16, 0}; !slices.Equal(sizes, want) || s.state("ntp").Phase != Completed {
 		t.Errorf("admitted %v, want %v; %s", sizes, want, s.state("ntp").Phase)
+	}
+}
+
+// TestSkipWaitsForHolds: a hold that cannot be read holds everything, and a stage that admits nobody as well.
+func TestSkipWaitsForHolds(t *testing.T) {
+	s := newSite(t, 16)
+	s.run(2 * time.Minute)
+	s.order(Order{Skip: "fra1", By: "anna"})
+	s.w.Rollouts[0].Held = []Hold{{ID: "h", Err: "unexpected end of JSON input"}}
+	if s.run(time.Hour); len(s.state("ntp").Stages) != 1 {
+		t.Errorf("%+v", s.state("ntp").Stages)
+	}
+	s.w.Rollouts[0].Held = nil
+	if s.run(2 * time.Minute); len(s.state("ntp").Stages) < 2 {
+		t.Errorf("closed %s", closedGates(s.look(), "ntp"))
 	}
 }
 

@@ -72,6 +72,8 @@ type State struct {
 	// Former are the track's defaults that parameters of this rollout took the place of when it was completed, nil for one that
 	// there was not: what a revert gives back.
 	Former map[string]any `json:"former,omitempty"`
+	// FormerBaseline is the same of an environment: the track's baseline may have moved while this rollout waited for its turn.
+	FormerBaseline string `json:"former_baseline,omitempty"`
 	// Unvetoed: a person allowed the change to be started again.
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.

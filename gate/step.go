@@ -131,7 +131,7 @@ func (s *stepper) run() {
 	next := i + 1
 	skip := next < len(s.r.Spec.Schedule.Stages) && s.state.Skips[s.r.Spec.Schedule.Stages[next].Name] != ""
 	if skip {
-		gates = append(gates, s.alwaysGates()...)
+		gates = append(append(gates, s.alwaysGates()...), s.holdGate()) // one that cannot be read holds everything
 	} else if next < len(s.r.Spec.Schedule.Stages) {
 		gates = append(gates, s.growthGate(next))
 		gates = append(gates, s.entryGates(next)...)
@@ -286,7 +286,7 @@ func (s *stepper) complete() {
 			continue
 		}
 		if s.r.Spec.Candidate != "" {
-			t.Baseline = s.r.Spec.Candidate
+			s.state.FormerBaseline, t.Baseline = t.Baseline, s.r.Spec.Candidate
 		} else {
 			s.state.Former = formerOf(t.Parameters, s.r.Spec.Parameters)
 			t.Parameters = maps.Clone(t.Parameters)

@@ -25,7 +25,7 @@ func TestOrders(t *testing.T) {
 	if r := s.snapshot().Requests["skip-dns"]; r.Kind != tree.RequestSkip || r.Stage != "quarter" {
 		t.Errorf("%+v", r)
 	}
-	s.rollout("sshd", func(r *tree.Rollout) { r.State.Phase = gate.Completed })
+	s.rollout("sshd", func(r *tree.Rollout) { r.State.Phase, r.State.FormerBaseline = gate.Completed, "production_a" })
 	s.publish(func(d *segments.Document) { d.Tracks[0].Baseline = "production_8f3c2d1a" })
 	s.put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_8f3c2d1a"})
 	s.put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_8f3c2d1a", Parameters: map[string]any{"level": 5, "motd": "x"}})
@@ -60,6 +60,7 @@ func TestOrderRefusals(t *testing.T) {
 		r.State.Phase, r.Spec.Candidate, r.Spec.Parameters = gate.Completed, "", map[string]any{"b": 1}
 		r.State.Former = map[string]any{"b": nil}
 	})
+	s.rollout("early", func(r *tree.Rollout) { r.State.Phase, r.Spec.Candidate = gate.Completed, "production_a" })
 	before := s.all()
 	for _, c := range []struct {
 		exit int
@@ -76,6 +77,7 @@ func TestOrderRefusals(t *testing.T) {
 		{ExitConflict, "it is running; sluice backout ntp takes it back", []string{"revert", "ntp", "--schedule", "careful"}},
 		{ExitConflict, "nothing to undo", []string{"revert", "bad", "--schedule", "careful"}},
 		{ExitConflict, "not the baseline any more", []string{"revert", "old", "--schedule", "careful"}},
+		{ExitConflict, "which environment was the baseline before is not on record", []string{"revert", "early", "--schedule", "careful"}},
 		{ExitConflict, "what parameter a had before is not on record", []string{"revert", "flag", "--schedule", "careful"}},
 		{ExitConflict, "parameter b of track production has been changed since", []string{"revert", "over", "--schedule", "careful"}},
 		{ExitError, "did you mean old?", []string{"revert", "odl", "--schedule", "careful"}},

@@ -53,7 +53,7 @@ func TestEveryVerbInEveryPhase(t *testing.T) {
 
 // inPhase puts a rollout into a phase, with nodes that are cut out of it.
 func inPhase(r *tree.Rollout, p gate.Phase) {
-	r.State.Phase = p
+	r.State.Phase, r.State.FormerBaseline = p, "production_a"
 	r.State.Caps = []gate.Cap{{ID: "veto/fra1", Set: "s", Count: 2, Since: t0}}
 	switch p {
 	case gate.Waiting, gate.Superseded:

@@ -86,6 +86,23 @@ func TestRevertOfParameters(t *testing.T) {
 	}
 }
 
+// TestRevertOfOneThatWaited: what a revert gives back is the environment that was there when the rollout took its place, not the one
+// when the rollout was asked for.
+func TestRevertOfOneThatWaited(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("first", "production_2")
+	l.tick()
+	l.start("second", "production_3")
+	l.until("second", gate.Completed)
+	l.tick()
+	l.tick()
+	l.must(l.reverts("second"))
+	l.until("revert-second", gate.Completed)
+	if got := l.snapshot().Track("production").Baseline; got != "production_2" {
+		t.Errorf("second came after production_2, and its revert gives %s", got)
+	}
+}
+
 // TestProofOfAbsence: a parameter that was taken away is proven by a catalog without it.
 func TestProofOfAbsence(t *testing.T) {
 	for _, c := range []struct {
