@@ -19,10 +19,11 @@ var phases = map[gate.Phase][]gate.Phase{
 }
 
 // checkCommit asks what must hold of a leader's transaction that is about to be installed.
-func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.World, d gate.Decision, now time.Time, published bool) {
+func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate.World, d gate.Decision, now time.Time, published bool) {
 	if snap.core != w.kv.core {
 		w.fail("one writer", "a leader wrote on what was not there any more")
 	}
+	leaps := map[string]mask{} // nodes that are given the change by a person's order to leave a stage
 	for i := range next.rollouts {
 		e := &next.rollouts[i]
 		was := entry{spec: e.spec}
@@ -40,7 +41,12 @@ func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.W
 			}
 		}
 		c := w.then(&snap.doc, &was, e.state)
-		w.checkState(oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, now: now}, e.state)
+		o := oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, orders: a.orders[e.spec.Name], now: now}
+		w.checkState(o, e.state)
+		w.checkOrders(o, e.state)
+		if o.leap(e.state) {
+			leaps[e.spec.Name] = w.admitted(e) &^ o.has
+		}
 		w.last[e.spec.Name] = e.state
 	}
 	w.checkEvents(d, now)
@@ -48,7 +54,7 @@ func (w *world) checkCommit(k int, snap *kv, before []entry, next *kv, gw gate.W
 	w.checkBaseline(snap, next)
 	w.checkVetoes(next)
 	if published {
-		w.checkDocument(snap, next, now)
+		w.checkDocument(snap, next, leaps, now)
 	}
 }
 
@@ -239,7 +245,7 @@ func (w *world) checkBaseline(snap, next *kv) {
 
 // checkDocument: generations grow; the document says what the states say, gives nothing to whom people keep from it or past a stop, and
 // takes nobody's admission away unless somebody did.
-func (w *world) checkDocument(snap, next *kv, now time.Time) {
+func (w *world) checkDocument(snap, next *kv, leaps map[string]mask, now time.Time) {
 	d := &next.doc
 	if d.Generation <= w.maxGen {
 		w.fail("generations", "generation %d after %d", d.Generation, w.maxGen)
@@ -266,7 +272,11 @@ func (w *world) checkDocument(snap, next *kv, now time.Time) {
 		}
 		w.checkPeople(o, r, &next.said, was, is)
 		if gained := is &^ was; gained != 0 {
-			if why := o.stopped(); why != "" {
+			why := o.barred()
+			if gained&^leaps[r.Name] != 0 {
+				why = o.stopped()
+			}
+			if why != "" {
 				w.fail("no growth with a closed gate", "%v are given %s although: %s", w.names(gained), r.Name, why)
 			}
 		}

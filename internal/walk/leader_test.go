@@ -77,7 +77,7 @@ func (w *world) commit(k int) {
 	if w.lease != k || w.kv.core != snap.core && w.mutation != "no cas" {
 		return // the transaction fails
 	}
-	w.checkCommit(k, snap, before, &next, gw, d, now, published)
+	w.checkCommit(snap, before, &next, a, gw, d, now, published)
 	w.install(snap, next)
 	if published {
 		w.manifests = append(w.manifests, next.manifest)
@@ -114,13 +114,14 @@ func (w *world) latch(snap *kv, r flags.Reading) flags.Latched {
 
 // asked is what people want that is not a flag.
 type asked struct {
-	lifts map[string]bool // cut-outs that are taken back, ROLLOUT/veto/ID
-	wait  []request       // to stay until the rollout's state says so
+	lifts  map[string]bool      // cut-outs that are taken back, ROLLOUT/veto/ID
+	orders map[string][]request // by rollout
+	wait   []request            // to stay until the rollout's state says so
 }
 
 // take reads people's requests. What is refused, or done at once, is gone.
 func (w *world) take(next *kv, halted string, now time.Time) (halt string, repair bool, a asked) {
-	a.lifts = map[string]bool{}
+	a.lifts, a.orders = map[string]bool{}, map[string][]request{}
 	for _, r := range next.requests {
 		e := next.rollout(r.rollout)
 		switch {
@@ -130,6 +131,10 @@ func (w *world) take(next *kv, halted string, now time.Time) (halt string, repai
 			e.state.Unvetoed = true
 		case r.kind == "confirm" && halted != "":
 			halted, repair = "", true
+		case (r.kind == "promote" || r.kind == "skip") && e != nil && (e.state.Refuse(r.order(), &e.spec.Schedule) == "" || w.mutation == "orders for any stage"):
+			if a.wait = append(a.wait, r); a.orders[r.rollout] == nil { // one at a look
+				a.orders[r.rollout] = []request{r}
+			}
 		case r.kind == "lift" && e != nil && w.mayLift(next, e, r.id):
 			a.lifts[r.rollout+"/"+gate.CapCutOut+"/"+r.id], a.wait = true, append(a.wait, r)
 		}
@@ -144,7 +149,22 @@ func (w *world) mayLift(s *kv, e *entry, id string) bool {
 
 // left are the requests that a decision has not taken up.
 func (a asked) left(d gate.Decision) []request {
-	return slices.DeleteFunc(slices.Clone(a.wait), func(r request) bool { _, changed := d.States[r.rollout]; return changed })
+	return slices.DeleteFunc(slices.Clone(a.wait), func(r request) bool {
+		_, changed := d.States[r.rollout]
+		return changed && (r.kind == "lift" || a.orders[r.rollout][0].same(r))
+	})
+}
+
+func (r request) same(o request) bool {
+	return r.kind == o.kind && r.rollout == o.rollout && r.stage == o.stage
+}
+
+// order is what gate is told of a person's order.
+func (r request) order() gate.Order {
+	if r.kind == "promote" {
+		return gate.Order{Promote: &gate.Promotion{Stage: r.stage, By: "walker", Reason: "incident"}, By: "walker", Reason: "incident"}
+	}
+	return gate.Order{Skip: r.stage, By: "walker", Reason: "network"}
 }
 
 func changeOf(s *gate.Spec) string {
@@ -197,6 +217,15 @@ func (w *world) gather(k int, s *kv, a asked, reading flags.Reading, latched fla
 
 func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rollout {
 	r := gate.Rollout{Spec: e.spec, State: e.state}
+	if w.mutation == "skips forgotten" {
+		r.State.Skips = nil
+	}
+	for _, q := range a.orders[e.spec.Name] {
+		if i := e.state.Current(); w.mutation == "orders for any stage" && i >= 0 && q.kind == "promote" {
+			q.stage = e.state.Stages[i].Name
+		}
+		r.Orders = append(r.Orders, q.order())
+	}
 	if e.state.Phase.Ended() {
 		return r
 	}
@@ -355,6 +384,7 @@ func (w *world) verdict(e *entry, now time.Time) analyzer.Verdict {
 func (w *world) note(snap, s *kv, a asked, d gate.Decision, now time.Time) {
 	said := s.said.clone()
 	w.noteCut(snap, s, a, d, &said)
+	noteOrders(snap, s, a, d, &said)
 	raw := s.flags.raw
 	switch word(raw["freeze"]) {
 	case "stop":

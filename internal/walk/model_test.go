@@ -2,7 +2,6 @@ package walk
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
@@ -75,15 +74,16 @@ type said struct {
 	denied map[string]bool // ROLLOUT/STAGE
 	delay  map[string]gate.DelaySeen
 	cut    map[string]mask // ROLLOUT/ID: nodes that a cut-out has taken the change from, until a person gives it back
-}
 
-func (s said) clone() said {
-	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut)}
+	promoted map[string]string // the stage that a person ordered to be left
+	skips    map[string]bool   // ROLLOUT/STAGE
+	before   map[string]before // of rollouts that are completed
 }
 
 type request struct {
-	kind    string // start, unveto, lift, confirm
+	kind    string // start, unveto, lift, promote, skip, confirm
 	rollout string
+	stage   string
 	id      string // of a cut-out
 	spec    gate.Spec
 }
@@ -173,6 +173,8 @@ type world struct {
 	last      map[string]gate.State // as they were written last
 	skipped   map[string]int
 
+	did map[string]int // what orders came to
+
 	mutation string
 	failed   string // what was broken, the name of the invariant first
 }
@@ -185,7 +187,7 @@ type resolution struct {
 func newWorld(mutation string) *world {
 	w := &world{now: t0, fresh: true, mutation: mutation, facts: map[string]*facts{}, sets: map[string]segments.Set{}, members: map[string]mask{"": ^mask(0)},
 		made: map[mask]segments.Set{}, index: map[string]int{}, known: map[where]selector.Attributes{}, masks: map[reach]mask{}, resolved: map[string]resolution{}, position: map[string]*[mostNodes]string{}, first: map[string]*[mostNodes]uint64{},
-		happened: map[string]int{}, vetoed: map[string]bool{}, last: map[string]gate.State{}, skipped: map[string]int{}}
+		happened: map[string]int{}, did: map[string]int{}, vetoed: map[string]bool{}, last: map[string]gate.State{}, skipped: map[string]int{}}
 	for i := range mostNodes {
 		name := fmt.Sprintf("n%02d.example.com", i)
 		w.nodes = append(w.nodes, &node{name: name, dc: []string{"fra1", "ams1", "nyc1"}[i%3], print: segments.Fingerprint(name), alive: i < 20})
@@ -199,7 +201,8 @@ func newWorld(mutation string) *world {
 	}
 	w.manifests, w.maxGen = [][]byte{manifest}, 1
 	w.kv = kv{doc: doc, manifest: manifest, tracks: doc.Tracks, flags: &toggles{}, edges: map[string]report{},
-		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}, cut: map[string]mask{}}}
+		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}, cut: map[string]mask{},
+			promoted: map[string]string{}, skips: map[string]bool{}, before: map[string]before{}}}
 	for i := range w.edges {
 		w.edges[i] = &edge{host: fmt.Sprintf("puppet%d", i), flags: &toggles{}, backedOut: map[string]bool{}, paused: map[string]bool{}, kind: "none"}
 	}

@@ -43,9 +43,9 @@ var kinds = []struct {
 		}
 	}},
 	{"time passes", 120, func(w *world, a, _ int) {
-		w.now = w.now.Add([]time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, 5 * time.Hour}[a%5])
+		w.now = w.now.Add([]time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 20 * time.Minute, time.Hour, time.Hour, 5 * time.Hour}[a%8])
 	}},
-	{"run", 30, func(w *world, a, b int) { w.run(w.edges[b%edges], a%mostNodes, b%8) }},
+	{"run", 30, func(w *world, a, b int) { w.run(w.edges[b%edges], a%mostNodes, 2*(b%4/3)) }},
 	{"a run fails", 3, func(w *world, a, b int) { w.run(w.edges[b%edges], a%mostNodes, 1) }},
 	{"read", 12, func(w *world, a, _ int) { w.read(a % leaders) }},
 	{"read stale", 6, func(w *world, a, b int) {
@@ -90,6 +90,9 @@ var kinds = []struct {
 	{"move", 6, func(w *world, a, b int) { w.nodes[a%mostNodes].dc = sites[b%3] }},
 	{"reload", 3, func(w *world, a, _ int) { w.reload = a }},
 	{"start", 30, func(w *world, a, b int) { w.start(a, b) }},
+	{"promote", 5, func(w *world, a, b int) { w.promote(a, b) }},
+	{"skip", 4, func(w *world, a, b int) { w.order("skip", w.under(a), stageNames[1+b%2]) }},
+	{"revert", 8, func(w *world, a, b int) { w.revert(a, b) }},
 	{"unveto", 6, func(w *world, a, _ int) { w.ask2("unveto", w.pick(a)) }},
 	{"pause", 8, func(w *world, a, b int) { w.flag(w.pick(a)+"/pause", []string{"true", "yes please?", "gone"}[b%3]) }},
 	{"resume", 14, func(w *world, a, _ int) { w.flag(w.pick(a)+"/pause", "false") }},
@@ -153,6 +156,20 @@ func (w *world) pick(a int) string {
 	return rolloutName(max(0, w.started-1-a%5))
 }
 
+// under chooses one of the rollouts that are under way.
+func (w *world) under(a int) string {
+	var names []string
+	for i := range w.kv.rollouts {
+		if e := &w.kv.rollouts[i]; e.state.Phase.Active() {
+			names = append(names, e.spec.Name)
+		}
+	}
+	if len(names) == 0 {
+		return w.pick(a)
+	}
+	return names[a%len(names)]
+}
+
 func (w *world) flag(key, value string) {
 	raw := maps.Clone(w.kv.flags.raw)
 	if raw == nil {
@@ -177,15 +194,26 @@ func window(from, to int) schedule.Window {
 		TimeInterval: timeinterval.TimeInterval{Times: []timeinterval.TimeRange{{StartMinute: from * 60, EndMinute: to * 60}}}}
 }
 
-// start asks for a rollout; what it is depends on the numbers and on the site's configuration at the time.
+// start asks for a rollout.
 func (w *world) start(a, b int) {
+	spec := w.spec(a, b)
+	if a%3 < 2 {
+		spec.Candidate = fmt.Sprintf("production_%d", 1+a%6)
+	} else {
+		spec.Parameters = map[string]any{fmt.Sprintf("flag%d", a%3): float64(b % 2)}
+	}
+	w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "start", rollout: spec.Name, spec: spec})
+}
+
+// spec is a rollout of nothing yet; how it goes on depends on the numbers and on the site's configuration at the time.
+func (w *world) spec(a, b int) gate.Spec {
 	name := rolloutName(w.started)
 	w.started++
 	pct := func(p int) schedule.Percent { return schedule.Percent(p) * schedule.Hundred / 100 }
 	stage := func(i int, segment string, percent schedule.Percent) schedule.Stage {
 		s := schedule.Stage{Name: stageNames[i], Segment: segment, Percent: percent, Ramp: schedule.Ramp{InFlight: schedule.Amount{Nodes: 2 + (a+i)%5}},
 			Bake: schedule.Bake{Time: model.Duration(time.Duration(b%3) * 10 * time.Minute), Runs: 2}, Pass: schedule.PassClean, Approval: (a+i)%7 == 0,
-			Deadline: schedule.Deadline{After: model.Duration(48 * time.Hour), Then: []string{schedule.ThenHold, schedule.ThenBackout}[b/3%2]}}
+			Deadline: schedule.Deadline{After: model.Duration(time.Duration(2+b%2*8) * 24 * time.Hour), Then: []string{schedule.ThenHold, schedule.ThenBackout}[b/3%2]}}
 		if (b+i)%4 == 0 {
 			s.Windows = []string{"office"}
 		}
@@ -201,16 +229,10 @@ func (w *world) start(a, b int) {
 		s.Start = &schedule.Start{NotBefore: w.now.Add(2 * time.Hour)}
 	}
 	half := pct(50 + w.reload%20)
-	spec := gate.Spec{Name: name, Salt: name, Track: track, Reason: "walk", By: "walker", Policy: analyzer.DefaultPolicy(), Schedule: s,
+	return gate.Spec{Name: name, Salt: name, Track: track, Reason: "walk", By: "walker", Policy: analyzer.DefaultPolicy(), Schedule: s,
 		Windows: map[string]schedule.Window{"office": window(6, 22)},
 		Segments: map[string]gate.Segment{"fra": {Selector: inDC(sites[w.reload%3]), Membership: []string{gate.Live, gate.Snapshot}[a/5%2]},
 			"list": {Certnames: []string{"n0[0-3].*", "n10.example.com"}}, "notfra": {Not: "fra"}, "half": {Selector: everyone, Percent: &half}, "both": {AllOf: []string{"fra", "half"}}}}
-	if a%3 < 2 {
-		spec.Candidate = fmt.Sprintf("production_%d", 1+a%6)
-	} else {
-		spec.Parameters = map[string]any{fmt.Sprintf("flag%d", a%3): float64(b % 2)}
-	}
-	w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "start", rollout: name, spec: spec})
 }
 
 // hold writes a hold, or writes one anew that is there.
@@ -272,7 +294,7 @@ func (w *world) pin(a, b int) {
 	}
 }
 
-// run is a Puppet run of one node by one server: quality 0 and most others are good, 1 fails, 2 is never heard of.
+// run is a Puppet run of one node by one server: quality 0 is good, 1 fails, 2 is never heard of.
 func (w *world) run(e *edge, i, quality int) {
 	n := w.nodes[i]
 	if !n.alive || e.state.Effective.Epoch == "" || quality == 2 {

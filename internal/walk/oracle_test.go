@@ -10,16 +10,28 @@ import (
 // oracle tells what must be closed, from what people wrote, what edges said and what nodes did. It asks neither gate nor
 // flags.
 type oracle struct {
-	w   *world
-	s   *kv     // what the leader read, before it decided
-	all []entry // with the states after
-	e   *entry  // before, with the caps that people wish now
-	has mask    // the nodes that it had admitted
-	now time.Time
+	w      *world
+	s      *kv       // what the leader read, before it decided
+	all    []entry   // with the states after
+	orders []request // of people, that the leader takes up now
+	e      *entry    // before, with the caps that people wish now
+	has    mask      // the nodes that it had admitted
+	now    time.Time
 }
 
-// stopped is what keeps a rollout from any step forward.
+// stopped is what keeps a rollout from any step forward that nobody orders.
 func (o oracle) stopped() string {
+	switch why := o.barred(); {
+	case why != "":
+		return why
+	case !o.w.fresh:
+		return "no fresh data"
+	}
+	return o.delayed()
+}
+
+// barred is what keeps a rollout from any step forward.
+func (o oracle) barred() string {
 	name := o.e.spec.Name
 	f := o.s.flags.raw
 	ahead := uint64(0)
@@ -48,8 +60,6 @@ func (o oracle) stopped() string {
 		return "no live edge"
 	case ahead > o.s.doc.Generation && !o.confirmed():
 		return "the store was restored"
-	case !o.w.fresh:
-		return "no fresh data"
 	case freeze == "stop" || freeze == "" && (o.s.said.frozen || latchedFreeze):
 		return "frozen"
 	}
@@ -64,7 +74,7 @@ func (o oracle) stopped() string {
 			return "hold " + h.ID + " cannot be read"
 		}
 	}
-	return o.delayed()
+	return ""
 }
 
 func (o oracle) confirmed() bool {
@@ -172,6 +182,8 @@ func (o oracle) mayNot(after gate.State) string {
 		return ""
 	}
 	switch {
+	case o.leap(after):
+		return o.mayLeap(after)
 	case after.Phase == gate.Completed:
 		missing := ""
 		f := o.w.factsOf(o.e.spec.Name)
@@ -189,6 +201,8 @@ func (o oracle) mayNot(after gate.State) string {
 			start = "before its start"
 		}
 		return first(start, o.stopped(), o.stage(0, true), o.ahead(), o.empty(0))
+	case len(after.Stages) > len(before.Stages) && o.skips(i+1):
+		return first(o.stopped(), o.proven(), o.late(), o.baked())
 	case len(after.Stages) > len(before.Stages):
 		return first(o.stopped(), o.proven(), o.stage(i+1, true), o.late(), o.baked(), o.empty(i+1))
 	}

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"flag"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -79,7 +80,7 @@ func TestWalk(t *testing.T) {
 	close(work)
 	group.Wait()
 	t.Logf("%d steps in %d episodes: %v", count, episodes, reached)
-	for _, key := range []string{"completed", "backed_out", "superseded", "stages", "waiting", "running"} {
+	for _, key := range []string{"completed", "backed_out", "superseded", "stages", "waiting", "running", "promoted", "promoted, settling", "skipped", "reverts"} {
 		if reached[key] == 0 && !t.Failed() {
 			t.Errorf("no rollout came to %q: the walk looks at too little", key)
 		}
@@ -88,7 +89,7 @@ func TestWalk(t *testing.T) {
 
 // reached counts how far rollouts have come.
 func (w *world) reached() map[string]int {
-	out := map[string]int{}
+	out := maps.Clone(w.did)
 	for i := range w.kv.rollouts {
 		s := &w.kv.rollouts[i].state
 		out[s.Phase.String()]++
