@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -189,5 +190,42 @@ func TestPinThatCameAndWent(t *testing.T) {
 	}
 	if w.Sources.Fresh = true; pinned() {
 		t.Error("the pin stays with every gate open")
+	}
+}
+
+// pinned has a rollout under way, one of its nodes, and a state that has heard of the node's pin to baseline.
+func pinned(t *testing.T) (s *site, node string) {
+	s = newSite(t, 24)
+	for len(s.admitted("ntp")) < 2 {
+		s.run(time.Minute)
+	}
+	node = s.admitted("ntp")[0]
+	s.look()
+	r := &s.w.Rollouts[0]
+	r.State.Caps = []Cap{{ID: "pin/" + node, Position: segments.Position("ntp", node), Since: s.w.Now}}
+	r.Caps = Caps(&r.State, nil, nil, s.w.Now)                         // nobody asks for it any more
+	s.w.Stops = flags.Latched{Pause: map[string]flags.Stop{"ntp": {}}} // and nothing is given back
+	return s, node
+}
+
+// TestEndedPinStaysOutOfLaterRollouts: a pin of every rollout that has ended is left in the one that has yet to give its node back, and not
+// in one that began since.
+func TestEndedPinStaysOutOfLaterRollouts(t *testing.T) {
+	s, node := pinned(t)
+	s.flag("sshd").State = State{Phase: Running, Stages: []StageState{{Name: "canary", Set: "c", Count: 1, Target: segments.All, Threshold: segments.All, Since: s.w.Now, Full: s.w.Now}}}
+	s.w.Document.Pins = []segments.Pin{{Certname: node, To: segments.ToBaseline}}
+	want := []segments.Pin{{Certname: node, To: segments.ToBaseline, Rollout: "ntp"}}
+	if got := Decide(s.w).Document.Pins; !slices.Equal(got, want) {
+		t.Errorf("the document pins %+v, want %+v", got, want)
+	}
+}
+
+// TestPinThatNoDocumentHadTakesNothing: a pin that ends before a document had it has taken the change from nobody, and its end does not
+// either.
+func TestPinThatNoDocumentHadTakesNothing(t *testing.T) {
+	s, _ := pinned(t)
+	d := Decide(s.w)
+	if caps := d.States["ntp"].Caps; len(d.Document.Pins) > 0 || len(caps) != 1 || !caps[0].Over() {
+		t.Errorf("pins %+v, caps %+v", d.Document.Pins, caps)
 	}
 }
