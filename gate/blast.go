@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/segments"
@@ -21,6 +22,16 @@ type BlastRule struct {
 type Shared struct {
 	Positions []segments.Point // u by the first one's salt, sorted
 	Names     []string         // whose they are
+}
+
+// UnshownSince is when the first stage began whose nodes have yet to show the change: the current one, or one before it where a person
+// ordered to leave it whatever it had shown.
+func (s *State) UnshownSince() time.Time {
+	i := s.Current()
+	for i > 0 && s.Stages[i-1].Verdict == "" {
+		i--
+	}
+	return s.Stages[i].Since
 }
 
 // peer is another rollout that is under way, as it is after this decision so far.
@@ -203,9 +214,10 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 	return g // each domain has its own
 }
 
-// within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change.
+// within is the threshold up to which p may be admitted with a room of its own and that of the limits on unproven change. Where those
+// do not stand in the way, as where nobody is left, it is not their room that counts.
 func (s *stepper) within(p Population, from, to segments.Threshold, room int) segments.Threshold {
-	if a := s.blastRoom(p, from, to); a.bounded {
+	if a := s.blastRoom(p, from, to); a.why != "" {
 		room = min(room, a.room)
 	}
 	return p.more(from, to, room)

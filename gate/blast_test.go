@@ -53,7 +53,7 @@ func (s *site) apart(t fataler) {
 		var young []string
 		for i := range s.w.Rollouts {
 			r := &s.w.Rollouts[i]
-			if at, stage := s.admittedAt(r, n); r.State.Phase == Running && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
+			if at, _ := s.admittedAt(r, n); r.State.Phase == Running && !at.IsZero() && s.w.Now.Sub(at) < 10*time.Minute {
 				young = append(young, r.Spec.Name)
 			}
 		}
@@ -204,7 +204,7 @@ func (s *site) within(t fataler) {
 	for i := range s.w.Rollouts {
 		r := &s.w.Rollouts[i]
 		for k, n := range s.nodes {
-			if at, stage := s.admittedAt(r, n); r.State.Phase.Active() && !at.IsZero() && stage == r.State.Current() && s.w.Now.Sub(at) < 10*time.Minute {
+			if at, _ := s.admittedAt(r, n); r.State.Phase.Active() && !at.IsZero() && s.w.Now.Sub(at) < 10*time.Minute {
 				total++
 				by[[]string{"dc0", "dc1"}[k%2]]++
 			}
@@ -217,6 +217,56 @@ func (s *site) within(t fataler) {
 		if l := s.w.Blast.DomainLimit; l != nil && n > l.Of(s.w.Domains[d]) {
 			t.Fatalf("%d nodes of %s have an unproven change, at most %d may", n, d, l.Of(s.w.Domains[d]))
 		}
+	}
+}
+
+// TestStageLeftByOrderStaysUnproven: the nodes of a stage that was left whatever it had shown count against the limit until they have
+// shown it.
+func TestStageLeftByOrderStaysUnproven(t *testing.T) {
+	s := newSite(t, 24)
+	s.w.Blast.Limit = &schedule.Amount{Nodes: 4}
+	s.w.Rollouts[0].Spec.Schedule.Stages[1].Ramp.InFlight.Nodes = 2
+	for len(s.admitted("ntp")) < 2 {
+		s.run(time.Minute)
+	}
+	s.order(Order{Promote: &Promotion{Stage: "fra1"}})
+	for range 9 {
+		s.look()
+		s.within(t)
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	if s.run(12 * time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("closed %s", closedGates(s.look(), "ntp"))
+	}
+}
+
+// TestLimitOfNobody: where no node is left that a limit could keep back, it keeps nothing back: neither the end of a hold whose nodes are
+// still to come, nor a stage whose last nodes have left the inventory.
+func TestLimitOfNobody(t *testing.T) {
+	for name, away := range map[string]func(s *site, of []string){
+		"the hold has ended": func(s *site, of []string) {
+			s.hold("hold/h", of[:2])
+			s.run(time.Minute)
+			delete(s.kept, "hold/h")
+		},
+		"they have left": func(s *site, of []string) {
+			s.nodes = slices.DeleteFunc(slices.Clone(s.nodes), func(n string) bool { return slices.Contains(of, n) })
+			s.fra1 = slices.DeleteFunc(slices.Clone(s.fra1), func(n string) bool { return slices.Contains(of, n) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, 24)
+			s.w.Rollouts[0].Spec.Policy.MaxDeparted = 1
+			s.w.Blast.Limit = &schedule.Amount{Nodes: 4}
+			for len(s.admitted("ntp")) < 3 {
+				s.run(time.Minute)
+			}
+			had := s.admitted("ntp")
+			away(s, slices.DeleteFunc(slices.Clone(s.fra1), func(n string) bool { return slices.Contains(had, n) }))
+			if s.run(12 * time.Hour); s.state("ntp").Phase != Completed {
+				t.Errorf("%s, %d stages begun; closed gates %q", s.state("ntp").Phase, len(s.state("ntp").Stages), closedGates(s.look(), "ntp"))
+			}
+		})
 	}
 }
 

@@ -6,6 +6,12 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
+// recount takes the nodes that are there for all that there were, by a person's order. It is asked of the last stage, which has no set.
+func (s *stepper) recount() {
+	st, p := &s.state.Stages[s.state.Current()], s.r.Current
+	st.Count, st.Admitted = p.size(), p.present(st.Threshold)
+}
+
 // departed says why too many nodes of the current stage have left the inventory: deactivated or expired, which is their right, or lost
 // by PuppetDB, or broken by the change and replaced. They are in no count any more, so without a limit a stage could pass on the rest.
 func (s *stepper) departed() string {

@@ -63,6 +63,30 @@ func TestDepartedNodesHold(t *testing.T) {
 	}
 }
 
+// TestDepartedNodesHoldWhileSettling: nobody becomes the baseline on the word of those that are left, until a person says so.
+func TestDepartedNodesHoldWhileSettling(t *testing.T) {
+	s := newSite(t, 40)
+	for s.state("ntp").Phase != Settling {
+		s.look()
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	s.verdict = func(r *Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is slow"} }
+	s.run(2 * time.Minute)
+	s.nodes, s.fra1, s.verdict = s.nodes[5:], s.fra1[5:], s.healthy
+	if s.run(time.Hour); s.state("ntp").Phase != Settling {
+		t.Fatalf("it is %s", s.state("ntp").Phase)
+	}
+	i := slices.IndexFunc(s.look().Gates["ntp"], func(g Gate) bool {
+		return g.Name == GateCoverage && !g.Open && strings.Contains(g.Reason, "5 of the 40 nodes that it had")
+	})
+	if i < 0 {
+		t.Errorf("%+v", s.look().Gates["ntp"])
+	}
+	if s.order(Order{Promote: &Promotion{Stage: "everyone"}}); s.state("ntp").Phase != Completed || s.state("ntp").Promoted != nil {
+		t.Errorf("%s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
+	}
+}
+
 // TestHeldNodesHideNoDeparture: a hold of nodes that are still there does not make up for others that are gone.
 func TestHeldNodesHideNoDeparture(t *testing.T) {
 	some := func(from, to int) (out []segments.Point) {

@@ -343,6 +343,8 @@ func (s *stepper) stragglersGate() Gate {
 		return closed(GateCoverage, "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
 	case v.Result != analyzer.Pass:
 		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason).is(v.Result, analyzer.Pass)
+	case s.departed() != "":
+		return closed(GateCoverage, "puppetdb", "%s", s.departed()).is(1., 1.)
 	}
 	return opened(GateCoverage, "all %d live nodes have run the change", c.Live).is(1., 1.)
 }

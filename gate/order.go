@@ -12,7 +12,8 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// Promotion is a person's order to leave the current stage now, whatever it has shown. It counts for that stage, once.
+// Promotion is a person's order to leave the current stage now, whatever it has shown. It counts for that stage, once. A rollout that
+// settles has no stage to leave: it takes the nodes that are there for all that there were.
 type Promotion struct {
 	Stage  string    `json:"stage"`
 	By     string    `json:"by"`
@@ -32,7 +33,7 @@ type Order struct {
 func (s *State) Refuse(o Order, sched *schedule.Schedule) string {
 	if o.Promote != nil {
 		switch i := s.Current(); {
-		case s.Phase != Running:
+		case !s.Phase.Active():
 			return fmt.Sprintf("there is no stage to leave: it is %s", s.Phase)
 		case s.Stages[i].Name != o.Promote.Stage:
 			return fmt.Sprintf("its stage is %s by now, not %s: look again, and ask again", s.Stages[i].Name, o.Promote.Stage)
@@ -66,7 +67,11 @@ func (s *stepper) noteOrders() {
 		s.changed = true
 		if o.Promote != nil {
 			s.state.Promoted = o.Promote
-			s.event(EventPromoted, s.state.Current(), o.By, "stage "+o.Promote.Stage+" is to be left whatever it has shown: "+o.Reason)
+			text := "stage " + o.Promote.Stage + " is to be left whatever it has shown: "
+			if s.state.Phase == Settling {
+				text = "nodes that have left the inventory are not waited for: "
+			}
+			s.event(EventPromoted, s.state.Current(), o.By, text+o.Reason)
 			continue
 		}
 		skips := map[string]string{o.Skip: o.By}
@@ -111,6 +116,7 @@ func (s *stepper) promote() {
 	st.Passed, s.state.Promoted = s.w.Now, nil
 	s.event(EventStageEnded, i, "sluice", "stage "+st.Name+" was left by a person's order, with: "+s.r.Verdict.Reason)
 	if last {
+		s.recount()
 		s.settle()
 		return
 	}

@@ -181,19 +181,20 @@ func TestOrderRefusals(t *testing.T) {
 		order Order
 		want  string
 	}{
-		"promote":               {running, promote("canary"), ""},
-		"promote while waiting": {State{}, promote("canary"), "it is waiting"},
-		"promote while settled": {State{Phase: Settling, Stages: running.Stages}, promote("canary"), "it is settling"},
-		"promote what was":      {running, promote("fra1"), "its stage is canary by now"},
-		"promote twice":         {asked, promote("canary"), "ben asked for it already"},
-		"skip":                  {running, Order{Skip: "fra1"}, ""},
-		"skip while waiting":    {State{}, Order{Skip: "fra1"}, ""},
-		"skip the first":        {State{}, Order{Skip: "canary"}, "the first or the last"},
-		"skip the last":         {running, Order{Skip: "everyone"}, "the first or the last"},
-		"skip what began":       {running, Order{Skip: "canary"}, "has begun already"},
-		"skip nothing":          {running, Order{Skip: "fra2"}, `no stage "fra2"`},
-		"skip twice":            {asked, Order{Skip: "fra1"}, "ben asked for it already"},
-		"skip when it is over":  {State{Phase: Completed}, Order{Skip: "fra1"}, "it is completed"},
+		"promote":                 {running, promote("canary"), ""},
+		"promote while waiting":   {State{}, promote("canary"), "it is waiting"},
+		"promote while settling":  {State{Phase: Settling, Stages: running.Stages}, promote("canary"), ""},
+		"promote when it is over": {State{Phase: Completed, Stages: running.Stages}, promote("canary"), "it is completed"},
+		"promote what was":        {running, promote("fra1"), "its stage is canary by now"},
+		"promote twice":           {asked, promote("canary"), "ben asked for it already"},
+		"skip":                    {running, Order{Skip: "fra1"}, ""},
+		"skip while waiting":      {State{}, Order{Skip: "fra1"}, ""},
+		"skip the first":          {State{}, Order{Skip: "canary"}, "the first or the last"},
+		"skip the last":           {running, Order{Skip: "everyone"}, "the first or the last"},
+		"skip what began":         {running, Order{Skip: "canary"}, "has begun already"},
+		"skip nothing":            {running, Order{Skip: "fra2"}, `no stage "fra2"`},
+		"skip twice":              {asked, Order{Skip: "fra1"}, "ben asked for it already"},
+		"skip when it is over":    {State{Phase: Completed}, Order{Skip: "fra1"}, "it is completed"},
 	} {
 		if got := c.state.Refuse(c.order, &sched); got == "" && c.want != "" || !strings.Contains(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

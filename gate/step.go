@@ -93,6 +93,10 @@ func (s *stepper) step() {
 	case Running:
 		s.run()
 	case Settling:
+		if s.promoted() && s.r.Current.Err == "" {
+			s.recount()
+			s.state.Promoted, s.changed = nil, true
+		}
 		switch {
 		case s.returning():
 			s.giveBack(s.rampGate())

@@ -17,7 +17,7 @@ func blastRule(cfg *config.Config) gate.BlastRule {
 	return gate.BlastRule{Limit: cfg.Blast.Limit, By: cfg.Blast.By, DomainLimit: cfg.Blast.DomainLimit}
 }
 
-// unproven finds out on which nodes the change of every rollout under way is not past its bake: of its current stage, too young, with
+// unproven finds out on which nodes the change of every rollout under way is not past its bake: of stages that have not passed, too young, with
 // too few runs of it, or beside an open question of the judge. It tells each rollout about its own and the others'.
 func (l *leader) unproven(w *gate.World, now time.Time) {
 	var active []int
@@ -64,11 +64,12 @@ func domainOf(rule gate.BlastRule, n *node) string {
 	return n.attributes()(rule.By)
 }
 
-// unbaked lists the nodes on which the change of the rollout's current stage is not past its bake.
+// unbaked lists the nodes on which the change of the rollout's current stage, or of one before it that was left by an order, is not past
+// its bake.
 func unbaked(r *gate.Rollout, c *course, now time.Time) (out []*node) {
 	i := r.State.Current()
 	bake := r.Spec.Schedule.Stages[i].Bake
-	since := r.State.Stages[i].Since
+	since := r.State.UnshownSince()
 	doubt := gate.Unresolved(&r.Verdict) != ""
 	for k, n := range c.nodes {
 		// A node that came back from a cap counts to the stage in which it did.
