@@ -5,6 +5,8 @@
 //	ops_test.go         what can happen, drawn from a seed
 //	leader_test.go      a leader's look and its transaction
 //	orders_test.go      promotions, skipped stages and reverts
+//	blast_test.go       where changes are not past their bake
+//	calm_test.go        the end of a walk: nothing stops, and every rollout ends
 //	people_test.go      whom people keep from a rollout, as a leader finds out
 //	edge_test.go        a puppetserver's accept
 //	oracle_test.go      what must be closed, told from what people wrote and what nodes did

@@ -23,6 +23,7 @@ func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate
 	if snap.core != w.kv.core {
 		w.fail("one writer", "a leader wrote on what was not there any more")
 	}
+	fresh := map[string]mask{} // nodes that are given the change
 	leaps := map[string]mask{} // nodes that are given the change by a person's order to leave a stage
 	for i := range next.rollouts {
 		e := &next.rollouts[i]
@@ -44,11 +45,15 @@ func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate
 		o := oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, orders: a.orders[e.spec.Name], now: now}
 		w.checkState(o, e.state)
 		w.checkOrders(o, e.state)
+		if gets := w.admitted(e) &^ o.has & w.listed; gets != 0 && e.state.Phase.Active() {
+			fresh[e.spec.Name] = gets
+		}
 		if o.leap(e.state) {
 			leaps[e.spec.Name] = w.admitted(e) &^ o.has
 		}
 		w.last[e.spec.Name] = e.state
 	}
+	w.checkBlast(next, fresh, now)
 	w.checkEvents(d, now)
 	w.checkExplained(gw, d)
 	w.checkBaseline(snap, next)
@@ -162,7 +167,7 @@ func (w *world) checkAdmissions(o oracle, after gate.State) {
 			open |= 1 << i
 		}
 	}
-	if flight := was.spec.Schedule.Stages[after.Current()].Ramp.InFlight.Nodes; after.Phase == was.state.Phase || after.Phase == gate.Running {
+	if flight := was.spec.Schedule.Stages[after.Current()].Ramp.InFlight.Nodes; !o.leap(after) && after.Phase == was.state.Phase || len(after.Stages) > len(was.state.Stages) {
 		if n := bits.OnesCount32(fresh); n > flight {
 			w.fail("ramp", "%s admits %d nodes at once, %d may be in flight", was.spec.Name, n, flight)
 		}

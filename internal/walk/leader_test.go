@@ -79,6 +79,10 @@ func (w *world) commit(k int) {
 	}
 	w.checkCommit(snap, before, &next, a, gw, d, now, published)
 	w.install(snap, next)
+	w.gates, w.moved = d.Gates, map[string]bool{}
+	for _, e := range d.Events {
+		w.moved[e.Rollout] = true
+	}
 	if published {
 		w.manifests = append(w.manifests, next.manifest)
 		if len(w.manifests) > 12 {
@@ -212,6 +216,7 @@ func (w *world) gather(k int, s *kv, a asked, reading flags.Reading, latched fla
 	for i := range s.rollouts {
 		g.Rollouts = append(g.Rollouts, w.rollout(k, s, a, &s.rollouts[i], now))
 	}
+	w.unproven(&g, now)
 	return g
 }
 
@@ -296,18 +301,18 @@ func (w *world) attributes(i int) selector.Attributes {
 
 func (w *world) population(e *entry, set string, before int) gate.Population {
 	p := gate.Population{Set: set}
-	pos := w.u(e.spec.Salt)
+	pos := w.points(e.spec.Salt)
 	for _, i := range w.seen {
 		switch {
 		case !w.in(set, i):
 			continue
 		case w.capped(e.state.Caps, e.spec.Salt, i) != nil:
-			p.Kept = append(p.Kept, pointOf(pos[i]))
+			p.Kept = append(p.Kept, pos[i])
 			continue
 		}
-		p.Positions = append(p.Positions, pointOf(pos[i]))
+		p.Positions = append(p.Positions, pos[i])
 		if at, stage := w.state(e, i); !at.IsZero() && stage < before {
-			p.Earlier = append(p.Earlier, pointOf(pos[i]))
+			p.Earlier = append(p.Earlier, pos[i])
 		}
 	}
 	slices.Sort(p.Positions)

@@ -77,6 +77,7 @@ type said struct {
 
 	promoted map[string]string // the stage that a person ordered to be left
 	skips    map[string]bool   // ROLLOUT/STAGE
+	left     map[string]bool   // ROLLOUT/STAGE that was left by an order
 	before   map[string]before // of rollouts that are completed
 }
 
@@ -162,6 +163,7 @@ type world struct {
 	masks    map[reach]mask
 	resolved map[string]resolution
 	position map[string]*[mostNodes]string // by salt
+	asPoints map[string]*[mostNodes]segments.Point
 
 	manifests [][]byte                      // every one that was published
 	first     map[string]*[mostNodes]uint64 // by rollout and node: the first generation that admitted it
@@ -173,7 +175,9 @@ type world struct {
 	last      map[string]gate.State // as they were written last
 	skipped   map[string]int
 
-	did map[string]int // what orders came to
+	did   map[string]int         // what was looked at
+	gates map[string][]gate.Gate // of the last look
+	moved map[string]bool        // the same
 
 	mutation string
 	failed   string // what was broken, the name of the invariant first
@@ -186,7 +190,7 @@ type resolution struct {
 
 func newWorld(mutation string) *world {
 	w := &world{now: t0, fresh: true, mutation: mutation, facts: map[string]*facts{}, sets: map[string]segments.Set{}, members: map[string]mask{"": ^mask(0)},
-		made: map[mask]segments.Set{}, index: map[string]int{}, known: map[where]selector.Attributes{}, masks: map[reach]mask{}, resolved: map[string]resolution{}, position: map[string]*[mostNodes]string{}, first: map[string]*[mostNodes]uint64{},
+		made: map[mask]segments.Set{}, index: map[string]int{}, known: map[where]selector.Attributes{}, masks: map[reach]mask{}, resolved: map[string]resolution{}, position: map[string]*[mostNodes]string{}, asPoints: map[string]*[mostNodes]segments.Point{}, first: map[string]*[mostNodes]uint64{},
 		happened: map[string]int{}, did: map[string]int{}, vetoed: map[string]bool{}, last: map[string]gate.State{}, skipped: map[string]int{}}
 	for i := range mostNodes {
 		name := fmt.Sprintf("n%02d.example.com", i)
@@ -202,7 +206,7 @@ func newWorld(mutation string) *world {
 	w.manifests, w.maxGen = [][]byte{manifest}, 1
 	w.kv = kv{doc: doc, manifest: manifest, tracks: doc.Tracks, flags: &toggles{}, edges: map[string]report{},
 		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}, cut: map[string]mask{},
-			promoted: map[string]string{}, skips: map[string]bool{}, before: map[string]before{}}}
+			promoted: map[string]string{}, skips: map[string]bool{}, left: map[string]bool{}, before: map[string]before{}}}
 	for i := range w.edges {
 		w.edges[i] = &edge{host: fmt.Sprintf("puppet%d", i), flags: &toggles{}, backedOut: map[string]bool{}, paused: map[string]bool{}, kind: "none"}
 	}
@@ -232,6 +236,19 @@ func (w *world) u(salt string) *[mostNodes]string {
 			p[i] = segments.Position(salt, n.name)
 		}
 		w.position[salt] = p
+	}
+	return p
+}
+
+// points are the same as numbers.
+func (w *world) points(salt string) *[mostNodes]segments.Point {
+	p := w.asPoints[salt]
+	if p == nil {
+		p = new([mostNodes]segments.Point)
+		for i, u := range w.u(salt) {
+			p[i] = pointOf(u)
+		}
+		w.asPoints[salt] = p
 	}
 	return p
 }

@@ -19,11 +19,12 @@ var mutations = []struct{ name, what, breaks string }{
 	{"edge forgets stops", "a puppetserver forgets its latched stops when it restarts", "latched stops stay, restart"},
 	{"edge takes older", "a puppetserver accepts an older document", "bad documents change nothing"},
 	{"edge unlimited", "a puppetserver takes a document without its speed limit", "speed limit"},
-	{"edge lifts caps", "a puppetserver drops caps", "caps win"},
+	{"edge lifts caps", "a puppetserver drops caps", "caps win, a document admits"},
 	{"edge goes on paused", "a puppetserver lets thresholds grow under a pause", "stops act at once, latched stops stay"},
 	{"thresholds reset", "a new leader begins a stage again", "monotone"},
 	{"empty document", "a puppetserver takes an empty document for one without rollouts", "nodes keep the change"},
 	{"orders for any stage", "a promotion leaves whatever stage the rollout is in by then", "no growth with a closed gate, an order is for one stage"},
+	{"blast ignored", "a leader knows of no limit on unproven change", "unproven change is bounded"},
 	{"skips forgotten", "a skip that was ordered is not on record", "a skipped stage admits nobody"},
 	{"restore accepted", "a store that is behind its edges goes on by itself", "no growth with a closed gate"},
 }

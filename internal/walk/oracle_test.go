@@ -210,6 +210,9 @@ func (o oracle) mayNot(after gate.State) string {
 	if who := o.w.factsOf(o.e.spec.Name).bad & o.has & o.w.listed; who != 0 {
 		bad = o.w.names(who)[0] + " failed"
 	}
+	if before.Phase == gate.Settling && len(after.Admissions) > len(before.Admissions) { // the holdback, within the limit on unproven change
+		return first(o.stopped(), bad, o.stage(i, false))
+	}
 	if before.Phase == gate.Settling { // caps that were lifted give their nodes back
 		return first(o.stopped(), bad)
 	}

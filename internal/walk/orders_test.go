@@ -88,6 +88,9 @@ func noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
 			was = snap.rollouts[i]
 		}
 		noteBefore(snap, &was, e, said)
+		if o := (oracle{s: snap, e: &was, orders: a.orders[name]}); o.leap(e.state) {
+			said.left[name+"/"+was.state.Stages[was.state.Current()].Name] = true
+		}
 		if _, changed := d.States[name]; changed {
 			for _, r := range a.orders[name] {
 				if r.kind == "promote" {
@@ -97,7 +100,7 @@ func noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
 				}
 			}
 		}
-		if k := e.state.Current(); e.state.Phase != gate.Running || e.state.Stages[k].Name != said.promoted[name] {
+		if k := e.state.Current(); !e.state.Phase.Active() || e.state.Stages[k].Name != said.promoted[name] {
 			delete(said.promoted, name)
 		}
 	}
@@ -106,7 +109,7 @@ func noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
 // promoted says whether a person ordered the stage to be left that the rollout is in.
 func (o oracle) promoted() bool {
 	i := o.e.state.Current()
-	return i >= 0 && o.e.state.Phase == gate.Running && o.ordered("promote", o.e.state.Stages[i].Name)
+	return i >= 0 && o.e.state.Phase.Active() && o.ordered("promote", o.e.state.Stages[i].Name)
 }
 
 // skips says whether a person ordered stage i to admit nobody.
@@ -123,7 +126,7 @@ func (o oracle) ordered(kind, stage string) bool {
 // checkOrders: an order to leave a stage is used once, and is for the stage that it names; a stage that is skipped admits nobody of its own.
 func (w *world) checkOrders(o oracle, after gate.State) {
 	name, stages := o.e.spec.Name, o.e.spec.Schedule.Stages
-	if p := after.Promoted; p != nil && after.Phase == gate.Running {
+	if p := after.Promoted; p != nil && after.Phase.Active() {
 		if current := after.Stages[after.Current()].Name; p.Stage != current || len(after.Stages) > len(o.e.state.Stages) || !o.promoted() {
 			w.fail("an order is for one stage", "%s is in stage %s and has an order to leave %s", name, current, p.Stage)
 		}
@@ -143,9 +146,11 @@ func (w *world) checkOrders(o oracle, after gate.State) {
 	}
 }
 
-// leap says whether the rollout left a stage by an order: that is asked less.
+// leap says whether the rollout went on by an order: that is asked less. In the last stage it may take several steps.
 func (o oracle) leap(after gate.State) bool {
-	return o.promoted() && (len(after.Stages) > len(o.e.state.Stages) || after.Phase == gate.Settling)
+	was, last := &o.e.state, len(o.e.spec.Schedule.Stages)-1
+	hastens := was.Current() == last && len(after.Admissions) > len(was.Admissions)
+	return o.promoted() && was.Phase == gate.Running && !after.Phase.Ended() && (len(after.Stages) > len(was.Stages) || after.Phase == gate.Settling || hastens)
 }
 
 // mayLeap says why an order to leave the stage must not be carried out yet.
@@ -167,5 +172,5 @@ func (o oracle) mayLeap(after gate.State) string {
 
 // clone keeps what was said from what is said later.
 func (s said) clone() said {
-	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut), maps.Clone(s.promoted), maps.Clone(s.skips), maps.Clone(s.before)}
+	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut), maps.Clone(s.promoted), maps.Clone(s.skips), maps.Clone(s.left), maps.Clone(s.before)}
 }

@@ -163,7 +163,7 @@ func (w *world) back(e *entry) (p gate.Population) {
 			continue
 		}
 		if at, _ := e.state.ReachedAt(u, in); !at.IsZero() {
-			p.Positions = append(p.Positions, pointOf(u))
+			p.Positions = append(p.Positions, w.points(e.spec.Salt)[i])
 		}
 	}
 	slices.Sort(p.Positions)
