@@ -6,6 +6,7 @@
 //	leader_test.go      a leader's look and its transaction
 //	orders_test.go      promotions, skipped stages and reverts
 //	blast_test.go       where changes are not past their bake
+//	departed_test.go    nodes that leave, and that are built anew
 //	calm_test.go        the end of a walk: nothing stops, and every rollout ends
 //	people_test.go      whom people keep from a rollout, as a leader finds out
 //	edge_test.go        a puppetserver's accept

@@ -240,6 +240,9 @@ func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rol
 		e = &salted
 		r.Spec.Salt = "other"
 	}
+	if w.mutation == "departures ignored" {
+		r.Spec.Policy.MaxDeparted = 1
+	}
 	if w.mutation == "window ignored" {
 		r.Spec.Windows = maps.Clone(r.Spec.Windows)
 		r.Spec.Windows["office"] = always
@@ -273,6 +276,7 @@ func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rol
 			digest = w.resolve(e, name).Digest
 		}
 		r.Next = w.population(e, digest, n)
+		r.Next.Count = w.sets[digest].Count
 	}
 	if i < 0 {
 		for _, stage := range e.spec.Schedule.Stages {
@@ -389,7 +393,7 @@ func (w *world) verdict(e *entry, now time.Time) analyzer.Verdict {
 func (w *world) note(snap, s *kv, a asked, d gate.Decision, now time.Time) {
 	said := s.said.clone()
 	w.noteCut(snap, s, a, d, &said)
-	noteOrders(snap, s, a, d, &said)
+	w.noteOrders(snap, s, a, d, &said)
 	raw := s.flags.raw
 	switch word(raw["freeze"]) {
 	case "stop":

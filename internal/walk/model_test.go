@@ -79,6 +79,7 @@ type said struct {
 	skips    map[string]bool   // ROLLOUT/STAGE
 	left     map[string]bool   // ROLLOUT/STAGE that was left by an order
 	before   map[string]before // of rollouts that are completed
+	had      map[string]had    // of rollouts under way
 }
 
 type request struct {
@@ -206,7 +207,7 @@ func newWorld(mutation string) *world {
 	w.manifests, w.maxGen = [][]byte{manifest}, 1
 	w.kv = kv{doc: doc, manifest: manifest, tracks: doc.Tracks, flags: &toggles{}, edges: map[string]report{},
 		said: said{paused: map[string]bool{}, denied: map[string]bool{}, delay: map[string]gate.DelaySeen{}, cut: map[string]mask{},
-			promoted: map[string]string{}, skips: map[string]bool{}, left: map[string]bool{}, before: map[string]before{}}}
+			promoted: map[string]string{}, skips: map[string]bool{}, left: map[string]bool{}, before: map[string]before{}, had: map[string]had{}}}
 	for i := range w.edges {
 		w.edges[i] = &edge{host: fmt.Sprintf("puppet%d", i), flags: &toggles{}, backedOut: map[string]bool{}, paused: map[string]bool{}, kind: "none"}
 	}

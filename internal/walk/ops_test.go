@@ -87,6 +87,8 @@ var kinds = []struct {
 	{"sources", 10, func(w *world, a, _ int) { w.fresh = a%4 != 0 }},
 	{"inventory", 30, func(w *world, _, _ int) { w.readInventory() }},
 	{"join or leave", 6, func(w *world, a, _ int) { w.nodes[a%mostNodes].alive = !w.nodes[a%mostNodes].alive }},
+	{"leave", 3, func(w *world, a, b int) { w.leave(a, b) }},
+	{"rebuild", 5, func(w *world, a, _ int) { w.rebuild(a % mostNodes) }},
 	{"move", 6, func(w *world, a, b int) { w.nodes[a%mostNodes].dc = sites[b%3] }},
 	{"reload", 3, func(w *world, a, _ int) { w.reload = a }},
 	{"start", 30, func(w *world, a, b int) { w.start(a, b) }},

@@ -192,9 +192,9 @@ func (o oracle) mayNot(after gate.State) string {
 				missing = o.w.nodes[n].name + " has not run it"
 			}
 		}
-		return first(o.stopped(), o.kept(after), o.proven(), missing)
+		return first(o.stopped(), o.kept(after), o.proven(), missing, o.departed())
 	case after.Phase == gate.Settling && before.Phase == gate.Running:
-		return first(o.stopped(), o.proven(), o.stage(i, false), o.late(), o.baked())
+		return first(o.stopped(), o.proven(), o.stage(i, false), o.late(), o.baked(), o.departed())
 	case i < 0:
 		start := ""
 		if s := o.e.spec.Schedule.Start; s != nil && o.now.Before(s.NotBefore) {
@@ -202,21 +202,21 @@ func (o oracle) mayNot(after gate.State) string {
 		}
 		return first(start, o.stopped(), o.stage(0, true), o.ahead(), o.empty(0))
 	case len(after.Stages) > len(before.Stages) && o.skips(i+1):
-		return first(o.stopped(), o.proven(), o.late(), o.baked())
+		return first(o.stopped(), o.proven(), o.late(), o.baked(), o.departed())
 	case len(after.Stages) > len(before.Stages):
-		return first(o.stopped(), o.proven(), o.stage(i+1, true), o.late(), o.baked(), o.empty(i+1))
+		return first(o.stopped(), o.proven(), o.stage(i+1, true), o.late(), o.baked(), o.departed(), o.empty(i+1))
 	}
 	bad := ""
 	if who := o.w.factsOf(o.e.spec.Name).bad & o.has & o.w.listed; who != 0 {
 		bad = o.w.names(who)[0] + " failed"
 	}
 	if before.Phase == gate.Settling && len(after.Admissions) > len(before.Admissions) { // the holdback, within the limit on unproven change
-		return first(o.stopped(), bad, o.stage(i, false))
+		return first(o.stopped(), bad, o.stage(i, false), o.departed())
 	}
 	if before.Phase == gate.Settling { // caps that were lifted give their nodes back
-		return first(o.stopped(), bad)
+		return first(o.stopped(), bad, o.departed())
 	}
-	return first(o.stopped(), bad, o.stage(i, false), o.late())
+	return first(o.stopped(), bad, o.stage(i, false), o.late(), o.departed())
 }
 
 func (o oracle) baked() string {

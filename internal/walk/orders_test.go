@@ -79,7 +79,7 @@ func noteBefore(s *kv, was, is *entry, said *said) {
 }
 
 // noteOrders writes down what people ordered: a promotion counts for the stage that it names, until that is left.
-func noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
+func (w *world) noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
 	for i := range s.rollouts {
 		e := &s.rollouts[i]
 		name := e.spec.Name
@@ -88,7 +88,9 @@ func noteOrders(snap, s *kv, a asked, d gate.Decision, said *said) {
 			was = snap.rollouts[i]
 		}
 		noteBefore(snap, &was, e, said)
-		if o := (oracle{s: snap, e: &was, orders: a.orders[name]}); o.leap(e.state) {
+		o := oracle{w: w, s: snap, e: &was, orders: a.orders[name]}
+		w.noteHad(&was, e, o, said)
+		if o.leap(e.state) {
 			said.left[name+"/"+was.state.Stages[was.state.Current()].Name] = true
 		}
 		if _, changed := d.States[name]; changed {
@@ -172,5 +174,5 @@ func (o oracle) mayLeap(after gate.State) string {
 
 // clone keeps what was said from what is said later.
 func (s said) clone() said {
-	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut), maps.Clone(s.promoted), maps.Clone(s.skips), maps.Clone(s.left), maps.Clone(s.before)}
+	return said{s.frozen, maps.Clone(s.paused), maps.Clone(s.denied), maps.Clone(s.delay), maps.Clone(s.cut), maps.Clone(s.promoted), maps.Clone(s.skips), maps.Clone(s.left), maps.Clone(s.before), maps.Clone(s.had)}
 }
