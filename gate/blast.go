@@ -46,6 +46,10 @@ func (s *stepper) proven() bool {
 	case s.state.Phase == Settling && s.withheld():
 		return false
 	case s.state.Phase == Settling:
+		back := s.state.returned()
+		if s.w.Now.Before(back.Add(time.Duration(s.r.Spec.Schedule.Stages[i].Bake.Time))) {
+			return false
+		}
 		gates = []Gate{s.stragglersGate()}
 	case i < 0 || s.state.Stages[i].Full.IsZero():
 		return false

@@ -240,6 +240,39 @@ func TestStageLeftByOrderStaysUnproven(t *testing.T) {
 	}
 }
 
+// TestNodesThatComeBackBake: nodes that come back from a hold bake as others do, however fast they run: the stage does not pass before,
+// and they count against the limit until then.
+func TestNodesThatComeBackBake(t *testing.T) {
+	s := newSite(t, 24)
+	s.w.Blast.Limit = &schedule.Amount{Nodes: 3}
+	s.w.Rollouts[0].Spec.Schedule.Stages[1].Ramp.InFlight.Nodes = 3
+	s.verdict = func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		v.Counts.Exposed, v.Counts.Runs, v.Result, v.Grade = v.Counts.Live, 99, analyzer.Pass, analyzer.Clean
+		return v
+	}
+	s.hold("hold/h", s.fra1[3:])
+	for len(s.state("ntp").Stages) < 2 || s.state("ntp").Stages[1].Full.IsZero() {
+		s.run(time.Minute)
+	}
+	delete(s.kept, "hold/h")
+	back := time.Time{}
+	for len(s.state("ntp").Stages) < 3 {
+		s.look()
+		s.within(t)
+		if caps := s.state("ntp").Caps; len(caps[0].Steps) > 0 {
+			back = caps[0].Steps[len(caps[0].Steps)-1].At
+		}
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	if passed := s.state("ntp").Stages[1].Passed; back.IsZero() || passed.Before(back.Add(10*time.Minute)) {
+		t.Errorf("the last came back at %s, the stage passed at %s", back, passed)
+	}
+	if s.run(12 * time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("closed %s", closedGates(s.look(), "ntp"))
+	}
+}
+
 // TestLimitOfNobody: where no node is left that a limit could keep back, it keeps nothing back: neither the end of a hold whose nodes are
 // still to come, nor a stage whose last nodes have left the inventory.
 func TestLimitOfNobody(t *testing.T) {

@@ -284,11 +284,14 @@ func (s *stepper) coverageGate() Gate {
 func (s *stepper) bakeGate() Gate {
 	i := s.state.Current()
 	st, bake := s.state.Stages[i], s.r.Spec.Schedule.Stages[i].Bake
-	if st.Skipped {
+	from := st.Full
+	if back := s.state.returned(); back.After(from) {
+		from = back
+	} else if st.Skipped {
 		return opened(GateBake, "stage %s added nobody", st.Name)
 	}
-	if until := st.Full.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
-		g := closed(GateBake, "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339)).is(st.Full, until)
+	if until := from.Add(time.Duration(bake.Time)); s.w.Now.Before(until) {
+		g := closed(GateBake, "schedule", "bakes for %s, until %s", bake.Time, until.UTC().Format(time.RFC3339)).is(from, until)
 		g.Next = until
 		return g
 	}

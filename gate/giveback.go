@@ -125,6 +125,16 @@ func (s *stepper) returning() bool {
 	return slices.ContainsFunc(s.state.Caps, func(c Cap) bool { return !c.Standing() && !c.Over() })
 }
 
+// returned is when nodes of lifted caps came back last: they bake as others do. The zero time stands for never.
+func (s *State) returned() (last time.Time) {
+	for i := range s.Caps {
+		if c := &s.Caps[i]; c.Kind() != CapAhead && len(c.Steps) > 0 && c.Steps[len(c.Steps)-1].At.After(last) {
+			last = c.Steps[len(c.Steps)-1].At
+		}
+	}
+	return last
+}
+
 // giveBack lets nodes of lifted caps come back, as many as may be in flight, when every gate is open.
 func (s *stepper) giveBack(gates ...Gate) {
 	if s.r.Back.Err != "" {
