@@ -14,5 +14,6 @@
 //	standing_test.go    the same by the oracle's own reading, and who has the change
 //	invariants_test.go  what must hold after a step
 //	mutation_test.go    faults put into the model on purpose, each of which must be found
+//	program_test.go     the same with faults put into the program
 //	shrink_test.go      from a failing walk to a short one
 package walk

@@ -49,7 +49,7 @@ func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate
 			fresh[e.spec.Name] = gets
 		}
 		if o.leap(e.state) {
-			leaps[e.spec.Name] = w.admitted(e) &^ o.has
+			leaps[e.spec.Name] = w.uncapped(e, false) // one that was pinned to the candidate included
 		}
 		w.last[e.spec.Name] = e.state
 	}
@@ -451,7 +451,8 @@ func (w *world) checkKept(e *edge, was, now map[string][]segments.Admission, pre
 		}
 		published := ^mask(0)
 		if fresh {
-			published = w.gives(&e.state.Published, e.state.Published.Rollout(name))
+			// The end of a pin takes what it gave before the node's turn, which has not come here where the speed limit lags behind.
+			published = w.gives(&e.state.Published, e.state.Published.Rollout(name)) &^ w.gives(&segments.Document{Pins: prev.Effective.Pins}, &segments.Rollout{Name: name})
 		}
 		for n, a := range before {
 			if a.Admitted && has(published, n) && (r == nil || !now[name][n].Admitted) && !w.isBaseline(e, name, &prev) {

@@ -7,7 +7,7 @@ var mutations = []struct{ name, what, breaks string }{
 	{"no latch", "a pause ends when its flag is deleted", "no growth with a closed gate"},
 	{"salt by leader", "positions depend on who leads", "in order, ramp, stability, admitted once, document"},
 	{"stale is fresh", "no data counts as fresh data", "no growth with a closed gate"},
-	{"absent passes", "nodes that were not heard of count as exposed", "no growth with a closed gate"},
+	{"absent passes", "nodes that were not heard of count as exposed", "no growth with a closed gate, ramp"},
 	{"bad is not seen", "a failed run does not reach the judge", "no growth with a closed gate"},
 	{"ramp ignored", "a stage takes all its nodes at once", "ramp"},
 	{"window ignored", "a stage starts outside its window", "no growth with a closed gate"},

@@ -33,6 +33,10 @@ func shrink(ops []op, mutation string, peace bool) []op {
 // show prints the seed and the shortest walk that was found.
 func show(t *testing.T, seed uint64, failed, mutation string) {
 	t.Helper()
+	if !*short {
+		t.Errorf("seed %d: %s", seed, failed)
+		return
+	}
 	peace := seed%2 == 0
 	ops := shrink(opsOf(seed), mutation, peace)
 	again, _, _ := play(ops, mutation, peace)

@@ -12,6 +12,7 @@ import (
 
 var (
 	steps = flag.Int("walk.steps", 30_000, "steps of the random walk")
+	short = flag.Bool("walk.shrink", true, "make a failing walk as short as it gets")
 	seed  = flag.Uint64("walk.seed", 1, "seed of the first episode")
 )
 
