@@ -25,6 +25,9 @@ func (r *run) promote() error {
 	if err := r.leave(promotePrefix+name, tree.Request{Kind: tree.RequestPromote, Rollout: name, Stage: stage}); err != nil {
 		return err
 	}
+	if found.State.Phase == gate.Settling {
+		return r.hand("nodes of %s that have left the inventory are not waited for; see: sluice explain %s", name, name)
+	}
 	return r.hand("stage %s of %s is left as soon as nothing stops it; see: sluice explain %s", stage, name, name)
 }
 
