@@ -45,7 +45,7 @@ var layers = []struct {
 	{"internal/tree", []string{"analyzer", "gate", "gate/flags", "segments", "internal/store", "internal/enc", "internal/enc/edge"}},
 	{"internal/config", []string{"analyzer", "analyzer/sli", "gate", "gate/schedule", "segments/selector", "segments/compose", "internal/segment", "internal/ical"}},
 	{"internal/segment", []string{"gate", "segments/compose"}},
-	{"internal/plan", []string{"internal/segment", "analyzer", "analyzer/stats", "gate", "gate/schedule", "segments", "segments/..."}},
+	{"internal/plan", []string{"internal/segment", "analyzer", "analyzer/stats", "gate", "gate/schedule", "internal/words", "segments", "segments/..."}},
 	{"internal/intake", []string{"analyzer", "internal/config", "puppetdb"}},
 	{"internal/replay", []string{"analyzer", "analyzer/stats", "puppetdb", "segments", "internal/intake"}},
 	{"internal/siteenc", []string{"internal/config"}},

@@ -108,7 +108,7 @@ func (c *cohorts) conclude(v *Verdict, s stop, fails []crossing, slis []sliResul
 	case len(v.Missing) > 0:
 		v.Reason = v.Missing[0]
 		if more := len(v.Missing) - 1; more > 0 {
-			v.Reason += fmt.Sprintf(" (and %d more)", more)
+			v.Reason += fmt.Sprintf(" (and %d more that it waits for)", more)
 		}
 	case v.Counts.Admitted > 0 && v.Counts.Live > 0 && v.Counts.Exposed > 0:
 		v.Result, v.Grade = Pass, Clean

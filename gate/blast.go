@@ -91,7 +91,7 @@ func (s *stepper) unprovenGate(p Population, from, to segments.Threshold) Gate {
 			return closed(GateUnproven, "rollout "+name, "which nodes have the change of %s, unproven, is not known", name).is("", 0)
 		}
 		if n, some := shared.among(p, from, to); n > 0 {
-			return closed(GateUnproven, "rollout "+name, "%d nodes that come next (%s) have the change of %s, which is not past its bake on them", n, strings.Join(some, ", "), name).is(n, 0)
+			return closed(GateUnproven, "rollout "+name, "%d %s next (%s) %s the change of %s, which is not past its bake on %s", n, agree(n, "node that comes", "nodes that come"), strings.Join(some, ", "), agree(n, "has", "have"), name, agree(n, "it", "them")).is(n, 0)
 		}
 	}
 	return opened(GateUnproven, "no node that comes next has another change that is not past its bake").is(0, 0)
@@ -143,12 +143,12 @@ func (s *stepper) blastRoom(p Population, from, to segments.Threshold) allowance
 		}
 		if rule.Limit != nil && total+1 > rule.Limit.Of(fleet) {
 			most := rule.Limit.Of(fleet)
-			return allowance{room, fmt.Sprintf("%d nodes have an unproven change (%s), at most %d of %d may", total, who, most, fleet), total, most, true}
+			return allowance{room, fmt.Sprintf("%s %s an unproven change (%s), at most %d of %d may", count(total, "node"), agree(total, "has", "have"), who, most, fleet), total, most, true}
 		}
 		if rule.DomainLimit != nil {
 			d := p.Domains[i]
 			if most := rule.DomainLimit.Of(s.w.Domains[d]); by[d]+1 > most {
-				return allowance{room, fmt.Sprintf("%d nodes of %s=%q have an unproven change (%s), at most %d of %d may", by[d], rule.By, d, who, most, s.w.Domains[d]), by[d], most, true}
+				return allowance{room, fmt.Sprintf("%s of %s=%q %s an unproven change (%s), at most %d of %d may", count(by[d], "node"), rule.By, d, agree(by[d], "has", "have"), who, most, s.w.Domains[d]), by[d], most, true}
 			}
 			by[d]++
 		}
@@ -210,7 +210,7 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 	if a.room == 0 && a.why != "" {
 		return closed(GateBlast, "blast", "%s", a.why).is(a.has, a.most)
 	}
-	g := opened(GateBlast, "%d more nodes may have an unproven change", a.room)
+	g := opened(GateBlast, "%s may have an unproven change", count(a.room, "more node"))
 	if rule := s.w.Blast; rule.Limit != nil {
 		total, _, _ := s.unproven()
 		return g.is(total, rule.Limit.Of(s.fleet()))

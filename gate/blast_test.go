@@ -40,7 +40,7 @@ func TestNoNodeTakesTwoUnprovenChanges(t *testing.T) {
 	if s.state("ntp").Phase != Completed || s.state("sshd").Phase != Completed {
 		t.Errorf("ntp %s, sshd %s", s.state("ntp").Phase, s.state("sshd").Phase)
 	}
-	if !strings.Contains(waited, "nodes that come next (n") || !strings.Contains(waited, ", which is not past its bake on them") {
+	if !strings.Contains(waited, " next (n") || !strings.Contains(waited, ", which is not past its bake on ") {
 		t.Errorf("waited because %q", waited)
 	}
 }

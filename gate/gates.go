@@ -207,7 +207,7 @@ func (s *stepper) segmentGate(i int) Gate {
 	case i == 0 && p.fresh(s.target(stage, p)) == 0:
 		return closed(GateSegment, "schedule", "stage %s would admit nobody: the holdback leaves no node of %s", stage.Name, segmentName(stage)).is(0, 1)
 	default:
-		return opened(GateSegment, "%s holds %d nodes", segmentName(stage), len(p.Positions)).is(len(p.Positions), 1)
+		return opened(GateSegment, "%s holds %s", segmentName(stage), count(len(p.Positions), "node")).is(len(p.Positions), 1)
 	}
 }
 
@@ -296,9 +296,9 @@ func (s *stepper) bakeGate() Gate {
 		return g
 	}
 	if runs := s.r.Verdict.Counts.Runs; runs < bake.Runs {
-		return closed(GateBake, "schedule", "the node with the fewest has %d runs of the change, %d needed", runs, bake.Runs).is(runs, bake.Runs)
+		return closed(GateBake, "schedule", "the node with the fewest has %s of the change, %d needed", count(runs, "run"), bake.Runs).is(runs, bake.Runs)
 	}
-	return opened(GateBake, "baked for %s and %d runs", bake.Time, bake.Runs).is(s.r.Verdict.Counts.Runs, bake.Runs)
+	return opened(GateBake, "baked for %s and %s", bake.Time, count(bake.Runs, "run")).is(s.r.Verdict.Counts.Runs, bake.Runs)
 }
 
 func (s *stepper) verdictGate() Gate {
@@ -325,12 +325,15 @@ func (s *stepper) growthGate(next int) Gate {
 	newly := s.r.Next.fresh(s.target(stage, s.r.Next))
 	most := int(s.r.Spec.Schedule.Growth * float64(s.r.Verdict.Counts.Exposed))
 	if s.r.Verdict.Grade == analyzer.Certified || newly <= most {
-		return opened(GateGrowth, "stage %s adds %d nodes", stage.Name, newly).is(newly, most)
+		return opened(GateGrowth, "stage %s adds %s", stage.Name, count(newly, "node")).is(newly, most)
 	}
 	if s.approved(stage) {
-		return opened(GateGrowth, "stage %s adds %d nodes, which a person approved", stage.Name, newly).is(newly, most)
+		return opened(GateGrowth, "stage %s adds %s, which a person approved", stage.Name, count(newly, "node")).is(newly, most)
 	}
-	return closed(GateGrowth, "schedule", "stage %s adds %d nodes, a clean pass of %d exposed nodes admits at most %d: approve the stage, or put one between", stage.Name, newly, s.r.Verdict.Counts.Exposed, most).is(newly, most)
+	if live := s.r.Verdict.Counts.Live; newly <= int(s.r.Spec.Schedule.Growth*float64(live)) {
+		return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: opens when more of the %d live admitted nodes have run the change", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most, live).is(newly, most)
+	}
+	return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: approve the stage, or put one between", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most).is(newly, most)
 }
 
 // stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change.
@@ -343,7 +346,7 @@ func (s *stepper) stragglersGate() Gate {
 	case c.Exposed < c.Live:
 		return closed(GateCoverage, "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", ")).is(float64(c.Exposed)/float64(c.Live), 1.)
 	case c.Silent > 0:
-		return closed(GateCoverage, "analyzer", "%d nodes are silent: %s", c.Silent, strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
+		return closed(GateCoverage, "analyzer", "%s %s silent: %s", count(c.Silent, "node"), agree(c.Silent, "is", "are"), strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
 	case v.Result != analyzer.Pass:
 		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason).is(v.Result, analyzer.Pass)
 	case s.departed() != "":

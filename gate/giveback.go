@@ -159,7 +159,7 @@ func (s *stepper) giveBack(gates ...Gate) {
 		}
 	}
 	s.changed = true
-	s.event(EventReturned, -1, "sluice", fmt.Sprintf("%d of %d nodes of %s came back", below(s.r.Back.Positions, next)-below(s.r.Back.Positions, from), len(s.r.Back.Positions)-below(s.r.Back.Positions, from), strings.Join(names, ", ")))
+	s.event(EventReturned, -1, "sluice", fmt.Sprintf("%d of %s of %s came back", below(s.r.Back.Positions, next)-below(s.r.Back.Positions, from), count(len(s.r.Back.Positions)-below(s.r.Back.Positions, from), "node"), strings.Join(names, ", ")))
 }
 
 // passOver ends the current stage where caps have left it nobody: what is judged then is the stage before it. The first stage is

@@ -17,7 +17,7 @@ func (s *stepper) settle() {
 			st.Threshold, st.Admitted = segments.All, s.r.Current.present(segments.All)
 			s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: segments.All})
 		} else {
-			text = fmt.Sprintf("every stage has passed: %d nodes that were held back come within the limit on unproven change", s.heldBack())
+			text = fmt.Sprintf("every stage has passed: %s held back %s within the limit on unproven change", count(s.heldBack(), "node"), agree(s.heldBack(), "comes", "come"))
 		}
 	}
 	s.phase(Settling, "")
@@ -50,5 +50,5 @@ func (s *stepper) release() {
 		return
 	}
 	s.raise(i, p, next)
-	s.event(EventGrown, i, "sluice", fmt.Sprintf("holdback: %d nodes more, %d are left", p.fresh(next)-p.fresh(st.Threshold), s.heldBack()))
+	s.event(EventGrown, i, "sluice", fmt.Sprintf("holdback: %s more, %d to come", count(p.fresh(next)-p.fresh(st.Threshold), "node"), s.heldBack()))
 }

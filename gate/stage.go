@@ -71,7 +71,7 @@ func (s *stepper) calendarFreeze() (Gate, bool) {
 func (s *stepper) tooFew() string {
 	stage := s.r.Spec.Schedule.Stages[s.state.Current()]
 	if exposed := s.r.Verdict.Counts.Exposed; exposed < stage.MinNodes {
-		return fmt.Sprintf("%d nodes have run the change, stage %s needs %d at least", exposed, stage.Name, stage.MinNodes)
+		return fmt.Sprintf("%s %s run the change, stage %s needs %d at least", count(exposed, "node"), agree(exposed, "has", "have"), stage.Name, stage.MinNodes)
 	}
 	return ""
 }

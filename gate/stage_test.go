@@ -29,7 +29,7 @@ func TestStageTerms(t *testing.T) {
 	s := newSite(t, 8)
 	s.w.Rollouts[0].Spec.Schedule.Stages[0].MinNodes = 2
 	s.run(2 * time.Hour)
-	if n, why := len(s.state("ntp").Stages), closedBy(s.look(), "ntp"); n != 1 || !strings.Contains(why, "coverage: 1 nodes have run the change, stage canary needs 2 at least") {
+	if n, why := len(s.state("ntp").Stages), closedBy(s.look(), "ntp"); n != 1 || !strings.Contains(why, "coverage: 1 node has run the change, stage canary needs 2 at least") {
 		t.Errorf("%d stages: %s", n, why)
 	}
 	s.w.Rollouts[0].Spec.Schedule.Stages[0].MinNodes = 1

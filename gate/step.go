@@ -191,7 +191,7 @@ func (s *stepper) admit(i int, p Population) {
 	}
 	st := StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: segments.None, Since: s.w.Now}
 	s.state.Stages = append(s.state.Stages, st)
-	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %d nodes of %s", stage.Name, p.fresh(target), len(p.Positions), segmentName(stage)))
+	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %s of %s", stage.Name, p.fresh(target), count(len(p.Positions), "node"), segmentName(stage)))
 	s.raise(i, p, s.within(p, segments.None, target, stage.Ramp.InFlight.Of(len(p.Positions))))
 }
 
@@ -213,7 +213,7 @@ func (s *stepper) grow() {
 	st := s.state.Stages[i]
 	next := s.within(s.r.Current, st.Threshold, st.Target, s.room())
 	if st.Threshold.Less(next) {
-		s.event(EventGrown, i, "sluice", fmt.Sprintf("stage %s: %d of %d nodes", st.Name, s.r.Current.fresh(next), s.r.Current.fresh(st.Target)))
+		s.event(EventGrown, i, "sluice", fmt.Sprintf("stage %s: %d of %s", st.Name, s.r.Current.fresh(next), count(s.r.Current.fresh(st.Target), "node")))
 		s.raise(i, s.r.Current, next)
 	}
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/openinfrastructure/sluice/gate/flags"
@@ -45,6 +46,22 @@ func Said(what, key, comment string) string {
 		return what + " by " + key + " (" + comment + ")"
 	}
 	return what + " by " + key
+}
+
+// count is a number of things: 1 node, 5 nodes.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// agree chooses the form of a verb that goes with a number of things.
+func agree(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 const explicit = "; it ends with an explicit false"

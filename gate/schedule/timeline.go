@@ -22,6 +22,9 @@ type Times struct {
 	Never string `json:"never,omitempty"`
 }
 
+// AfterNever is why a stage does not end that is behind one that does not.
+const AfterNever = "the stage before it does not end"
+
 // Passage is the way through a stage.
 type Passage struct {
 	Begin time.Time `json:"begin,omitzero"`
@@ -41,7 +44,7 @@ func (s Schedule) Timeline(c Calendar, start time.Time, run time.Duration, pace 
 	for i, stage := range s.Stages {
 		t := Times{Stage: stage.Name}
 		if i > 0 && out[i-1].Never != "" {
-			t.Never = "the stage before it does not end"
+			t.Never = AfterNever
 			out[i] = t
 			continue
 		}

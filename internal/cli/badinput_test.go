@@ -2,10 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/enc/edge"
+	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 const badBase = "puppetdb: {url: \"http://127.0.0.1:1\"}\ntracks: {production: {}}\n"
@@ -53,6 +59,57 @@ func TestStackedFits(t *testing.T) {
 		}
 		if one := width == 0 || width == 300; one != (strings.Count(b.String(), "dc-rest") == 1) {
 			t.Errorf("%d columns:\n%s", width, b.String())
+		}
+	}
+}
+
+// TestCutNamesDiffer: names that a template makes differ at their end, and are told apart when they are cut.
+func TestCutNamesDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for _, name := range []string{"regions-dc-ams1 (735)", "regions-dc-fra1 (735)", "regions-dc-rest (0)", "everyone (3000)", "regions-dc-ämß1 (735)"} {
+		for most := 13; most < 24; most++ {
+			got := fitCounted(name, most)
+			if widthOf(got) > most || !strings.HasSuffix(got, name[strings.Index(name, " ("):]) || (got == name) != (widthOf(name) <= most) {
+				t.Errorf("%q in %d columns is %q", name, most, got)
+			}
+			if got != name && seen[got] {
+				t.Errorf("%q stands for two", got)
+			}
+			seen[got] = true
+		}
+	}
+}
+
+// TestWhyFits: what why says goes on below itself on a terminal, and nothing of it is lost.
+func TestWhyFits(t *testing.T) {
+	s := newSite(t)
+	s.rollout("ntp", func(r *tree.Rollout) { r.State.Stages, r.State.Phase, r.Status.Planned = nil, gate.Waiting, nil })
+	set := segments.NewSet([]string{"web1.example.com"})
+	s.put(edge.SetKey(set.Digest, 0), string(set.Data))
+	s.publish(func(d *segments.Document) { d.Tracks[0].Members, d.Sets = set.Digest, map[string]int{set.Digest: 1} })
+	at := func(width int) string {
+		p := *s.p
+		p.terminal = func(io.Writer) *screen {
+			return &screen{size: func() (int, int) { return width, 50 }}
+		}
+		var out, errOut bytes.Buffer
+		if code := p.run(t.Context(), []string{"why", "web1.example.com", "--no-color"}, strings.NewReader(""), &out, &errOut); code != ExitOK {
+			t.Fatalf("exit %d, %s", code, &errOut)
+		}
+		return out.String()
+	}
+	_, whole, _ := s.run("why", "web1.example.com")
+	for _, width := range []int{80, 100, 120} {
+		text := at(width)
+		for _, line := range strings.Split(text, "\n") {
+			if widthOf(line) >= width {
+				t.Errorf("%d columns, and a line of %d: %q", width, widthOf(line), line)
+			}
+		}
+		for _, word := range strings.Fields(whole) {
+			if !strings.Contains(text, word) {
+				t.Errorf("%d columns: no %q in\n%s", width, word, text)
+			}
 		}
 	}
 }

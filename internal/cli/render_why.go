@@ -15,12 +15,12 @@ func renderWhyRollout(w io.Writer, l *look, r why.Rollout) {
 		verdict, c = "admitted", green
 	}
 	fmt.Fprintf(w, "  %s: %s: %s\n", r.Name, p.paint(c, verdict), r.Reason)
-	fmt.Fprintf(w, "    position %s (%s), limit %s (%s)%s%s\n", r.Position, percent(segments.Threshold(r.Position)), r.Limit, percent(r.Limit), labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap))
+	paragraph(w, l, 4, fmt.Sprintf("position %s (%s), limit %s (%s)%s%s", r.Position, percent(segments.Threshold(r.Position)), r.Limit, percent(r.Limit), labelled(" by stage ", r.Stage), labelled(", lowered by ", r.Cap)))
 	for _, one := range r.Caps {
 		paragraph(w, l, 4, safe(capLine(one)))
 	}
-	renderWhySegments(w, p, "segments", r.Segments)
-	renderWhyStages(w, p, r.Stages)
+	renderWhySegments(w, l, "segments", r.Segments)
+	renderWhyStages(w, l, r.Stages)
 	if r.Next == nil {
 		return
 	}
@@ -31,7 +31,7 @@ func renderWhyRollout(w io.Writer, l *look, r why.Rollout) {
 }
 
 // renderWhyStages prints what the position is compared with in every stage.
-func renderWhyStages(w io.Writer, p painter, stages []why.Stage) {
+func renderWhyStages(w io.Writer, l *look, stages []why.Stage) {
 	if len(stages) == 0 {
 		return
 	}
@@ -49,7 +49,18 @@ func renderWhyStages(w io.Writer, p painter, stages []why.Stage) {
 		}
 		rows = append(rows, []cell{{text: "    " + s.Name}, {text: segmentText(s.Segment)}, {in, inColour}, {text: now}, {text: target}, {admits, admitsColour}, {text: safe(s.Why)}})
 	}
-	table(w, p, rows)
+	below := l.width > 0 && tableWidth(rows) > l.width // what is said of a stage does not fit beside it
+	for i := range rows {
+		if below {
+			rows[i] = rows[i][:len(rows[i])-1]
+		}
+	}
+	table(w, l.painter, rows)
+	for _, s := range stages {
+		if below && s.Why != "" {
+			paragraph(w, l, 4, safe(s.Name+": "+s.Why))
+		}
+	}
 }
 
 // capLine is one hold, pin or veto: what it does, until when, who said so.

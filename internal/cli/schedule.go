@@ -11,6 +11,7 @@ import (
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/config"
 	"github.com/openinfrastructure/sluice/internal/plan"
+	"github.com/openinfrastructure/sluice/internal/words"
 )
 
 // planning is what plan and schedule show have in common.
@@ -132,7 +133,7 @@ func renderSchedule(w io.Writer, l *look, v scheduleView) {
 	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "RAMP", "BAKE", "NEEDS", "EARLIEST", "EXPECTED", "ENDS")}
 	for i, s := range v.Schedule.Stages {
 		t := v.Times[i]
-		row := texts(s.Name, segmentText(s.Segment), plan.SizeOf(s), s.Ramp.InFlight.String(), fmt.Sprintf("%s, %d runs", s.Bake.Time, s.Bake.Runs), needsText(s))
+		row := texts(s.Name, segmentText(s.Segment), plan.SizeOf(s), s.Ramp.InFlight.String(), fmt.Sprintf("%s, %s", s.Bake.Time, words.Count(s.Bake.Runs, "run")), needsText(s))
 		rows = append(rows, append(row, timeCells(l, t, s)...))
 	}
 	stacked(w, l, rows, 6)
@@ -164,7 +165,7 @@ func needsText(s schedule.Stage) string {
 		needs = append(needs, "coverage "+s.Coverage.String())
 	}
 	if s.MinNodes > 0 {
-		needs = append(needs, fmt.Sprintf("%d nodes", s.MinNodes))
+		needs = append(needs, words.Count(s.MinNodes, "node"))
 	}
 	if len(s.Windows) > 0 {
 		needs = append(needs, strings.Join(s.Windows, "|"))

@@ -81,13 +81,26 @@ func paragraph(w io.Writer, l *look, indent int, text string) {
 	}
 }
 
-// fitCounted cuts a name and leaves the number behind it whole: "datacenters-dc… (200)".
+// fitCounted cuts a name in its middle, since those that a template makes differ at their end, and leaves the number behind it whole:
+// "reg…-ams1 (200)".
 func fitCounted(s string, most int) string {
 	i := strings.LastIndex(s, " (")
 	if i < 0 || most < widthOf(s[i:])+2 {
+		return fitMiddle(s, most)
+	}
+	return fitMiddle(s[:i], most-widthOf(s[i:])) + s[i:]
+}
+
+// fitMiddle cuts a name so that most of what is left is its end.
+func fitMiddle(s string, most int) string {
+	if widthOf(s) <= most || most < 6 {
 		return fit(s, most)
 	}
-	return fit(s[:i], most-widthOf(s[i:])) + s[i:]
+	head, tail := []rune(s)[:most/3], []rune(s)
+	for widthOf(string(head))+1+widthOf(string(tail)) > most {
+		tail = tail[1:]
+	}
+	return string(head) + "…" + string(tail)
 }
 
 // tableWidth is how wide table writes the rows.

@@ -158,9 +158,11 @@ func renderWhy(w io.Writer, l *look, v why.View, now time.Time) {
 	for _, pin := range v.Pins {
 		fmt.Fprintf(w, "  pinned to %s%s\n", pin.To, map[bool]string{true: " for " + pin.Rollout}[pin.Rollout != ""])
 	}
-	renderWhySegments(w, l.painter, "segments of the configuration", v.Segments)
+	renderWhySegments(w, l, "segments of the configuration", v.Segments)
 	for _, t := range v.Tracks {
-		fmt.Fprintf(w, "\ntrack %s (assumed: %s)\n  environment %s\n", t.Track, t.Assumed, t.Environment)
+		fmt.Fprintln(w)
+		paragraph(w, l, 0, fmt.Sprintf("track %s (assumed: %s)", t.Track, t.Assumed))
+		fmt.Fprintf(w, "  environment %s\n", t.Environment)
 		for _, name := range sortedKeys(t.Parameters) {
 			fmt.Fprintf(w, "  parameter %s = %v\n", safe(name), t.Parameters[name])
 		}
@@ -198,7 +200,7 @@ func holdsText(a why.Answer) (string, colour) {
 	return "? not known", yellow
 }
 
-func renderWhySegments(w io.Writer, p painter, title string, all []why.Segment) {
+func renderWhySegments(w io.Writer, l *look, title string, all []why.Segment) {
 	if len(all) == 0 {
 		return
 	}
@@ -208,7 +210,7 @@ func renderWhySegments(w io.Writer, p painter, title string, all []why.Segment) 
 		text, c := holdsText(s.Holds)
 		rows = append(rows, []cell{{text: "      " + s.Name}, {text, c}, {text: safe(s.Why)}})
 	}
-	table(w, p, rows)
+	tableFolded(w, l, rows)
 }
 
 // closedGate is a gate in a line: why it is closed.

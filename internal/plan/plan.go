@@ -1,13 +1,13 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/analyzer/stats"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/internal/words"
 	"github.com/openinfrastructure/sluice/segments/compose"
 )
 
@@ -139,7 +139,7 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 		case s.Of == 0 && !s.empty(r.Schedule.Stages[i], i):
 			s.Times = schedule.Times{Stage: t.Stage, Never: "segment " + s.Segment + " holds no node"}
 		case i > 0 && p.Stages[i-1].Never != "" && s.Never == "":
-			s.Times = schedule.Times{Stage: t.Stage, Never: "the stage before it does not end"}
+			s.Times = schedule.Times{Stage: t.Stage, Never: schedule.AfterNever}
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (s *Stage) empty(stage schedule.Stage, i int) bool { return s.Of == 0 && st
 // SizeOf is the size of a stage in words.
 func SizeOf(s schedule.Stage) string {
 	if s.Nodes > 0 {
-		return fmt.Sprintf("%d nodes", s.Nodes)
+		return words.Count(s.Nodes, "node")
 	}
 	return s.Percent.String()
 }

@@ -152,15 +152,20 @@ func TestPlanWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"stage one: too small to show much: with 1 nodes only a fault on 90% of the nodes is seen with 90% probability",
+		"stage one: too small to show much: with 1 node only a fault on 90% of the nodes is seen with 90% probability",
 		"stage fra: adds 200 nodes, a clean pass of 1 admits at most 4 (growth 4): it waits for an approval",
 		"stage fra: adds 200 nodes, the edges let 60 an hour through by default: it takes 2h20m at least",
 		"stage fra: takes all of segment fra: no control is left in it",
-		"stage none: segment none holds no node: the rollout stands still here", "stage again: does not end: the stage before it does not end",
+		"stage none: segment none holds no node: the rollout stands still here",
 		"stage again: adds nobody", "stage again: needs 900 nodes that ran the change", "segments fra and even overlap in 100 nodes",
 	} {
 		if !strings.Contains(warnings(p), want) {
 			t.Errorf("no %q in\n%s", want, warnings(p))
+		}
+	}
+	for _, i := range []int{4, 5} {
+		if p.Stages[i].Never != schedule.AfterNever || strings.Contains(warnings(p), schedule.AfterNever) {
+			t.Errorf("stage %s: %q; that is in the table, and warned of is the stage that does not end:\n%s", p.Stages[i].Stage, p.Stages[i].Never, warnings(p))
 		}
 	}
 	r.Calendar.Freezes = []schedule.Freeze{{Name: "x", Err: "gone"}}
@@ -181,8 +186,15 @@ func TestPlanPassesOverAnEmptyRest(t *testing.T) {
 	if s := p.Stages[1]; s.Never != "" || s.Expected.Begin.IsZero() || !s.Expected.Begin.Equal(s.Expected.End) || p.Stages[2].Never != "" || !strings.Contains(warnings(p), want) {
 		t.Errorf("%+v\n%s", s, warnings(p))
 	}
+	again := rest
+	again.Name = "rest-2"
+	r.Schedule.Stages = slices.Insert(r.Schedule.Stages, 2, again)
+	if p, err = Make(r, nodes(100)); err != nil || p.Stages[2].Never != "" || strings.Count(warnings(p), "it is passed over") != 1 {
+		t.Errorf("%v: growth of nobody is one warning\n%s", err, warnings(p))
+	}
+	r.Schedule.Stages = slices.Delete(r.Schedule.Stages, 2, 3)
 	r.Schedule.Stages[0], r.Schedule.Stages[1] = rest, r.Schedule.Stages[0]
-	if p, err = Make(r, nodes(100)); err != nil || p.Stages[0].Never == "" || p.Stages[1].Never == "" || !strings.Contains(warnings(p), "stage rest: segment none holds no node: the rollout stands still here") {
+	if p, err = Make(r, nodes(100)); err != nil || p.Stages[0].Never == "" || p.Stages[1].Never == "" || !strings.Contains(warnings(p), "stage rest: segment none holds no node: the rollout stands still here") || strings.Contains(warnings(p), "a clean pass of 0") {
 		t.Errorf("%v %+v\n%s", err, p.Stages[0], warnings(p))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/openinfrastructure/sluice/gate/schedule"
+	"github.com/openinfrastructure/sluice/internal/words"
 )
 
 // coarse is the effect above which a stage counts as too small to show anything.
@@ -36,6 +37,7 @@ func (p *Plan) warnStage(r Request, i int) {
 	s, stage, last := p.Stages[i], r.Schedule.Stages[i], i == len(p.Stages)-1
 	before := s.Total - s.New
 	switch {
+	case s.Of == 0 && i > 0 && stage.Segment == r.Schedule.Stages[i-1].Segment: // said already
 	case s.empty(stage, i):
 		p.add(s.Stage, "segment %s, the rest of an order, holds no node: it is passed over", s.Segment)
 	case s.Of == 0:
@@ -45,13 +47,13 @@ func (p *Plan) warnStage(r Request, i int) {
 	case s.New == 0:
 		p.add(s.Stage, "adds nobody: earlier stages have all its nodes, so it is skipped")
 	case min(s.Detects, s.Bound) > coarse && !last:
-		p.add(s.Stage, "too small to show much: with %d nodes only a fault on %.0f%% of the nodes is seen with %.0f%% probability", s.Total, 100*min(s.Detects, s.Bound), 100*Power)
+		p.add(s.Stage, "too small to show much: with %s only a fault on %.0f%% of the nodes is seen with %.0f%% probability", words.Count(s.Total, "node"), 100*min(s.Detects, s.Bound), 100*Power)
 	}
 	if stage.MinNodes > s.Total {
 		p.add(s.Stage, "needs %d nodes that ran the change, and only %d have it by then: it cannot end", stage.MinNodes, s.Total)
 	}
-	if most := int(r.Schedule.Growth * float64(before)); i > 0 && s.New > most && !stage.Approval && r.Schedule.Stages[i-1].Pass != schedule.PassCertified {
-		p.add(s.Stage, "adds %d nodes, a clean pass of %d admits at most %d (growth %g): it waits for an approval", s.New, before, most, r.Schedule.Growth)
+	if most := int(r.Schedule.Growth * float64(before)); before > 0 && s.New > most && !stage.Approval && r.Schedule.Stages[i-1].Pass != schedule.PassCertified {
+		p.add(s.Stage, "adds %s, a clean pass of %d admits at most %d (growth %g): it waits for an approval", words.Count(s.New, "node"), before, most, r.Schedule.Growth)
 	}
 	p.warnControl(s, r, i)
 	if limit := HourlyLimit(p.Nodes); s.New > limit {
@@ -63,6 +65,9 @@ func (p *Plan) warnStage(r Request, i int) {
 func (p *Plan) warnTimes(s Stage, stage schedule.Stage) {
 	if s.Of == 0 {
 		return // said already
+	}
+	if s.Never == schedule.AfterNever { // the stage that does not end is named, and the plan shows it of the others
+		return
 	}
 	if s.Never != "" {
 		p.add(s.Stage, "does not end: %s", s.Never)
@@ -93,7 +98,7 @@ func (p *Plan) warnOverlap(r Request, f *fleet) {
 				}
 			}
 			if both > 0 {
-				p.Warnings = append(p.Warnings, schedule.Warning{Text: fmt.Sprintf("segments %s and %s overlap in %d nodes", f.segments[b], f.segments[a], both)})
+				p.Warnings = append(p.Warnings, schedule.Warning{Text: fmt.Sprintf("segments %s and %s overlap in %s", f.segments[b], f.segments[a], words.Count(both, "node"))})
 			}
 		}
 	}
