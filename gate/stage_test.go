@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/json"
+	"math/bits"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,27 @@ func TestRestOfAnOrderMayBeEmpty(t *testing.T) {
 		g := (&stepper{w: &s.w, r: &s.w.Rollouts[0]}).segmentGate(c.stage)
 		if g.Open != (c.want == "") || !strings.Contains(g.Reason, c.want) {
 			t.Errorf("%s: open %t: %s", name, g.Open, g.Reason)
+		}
+	}
+}
+
+// Of a hundred million nodes that are spread evenly a small percentage admits as many as it says, to the node.
+func TestSmallShares(t *testing.T) {
+	const nodes = 100_000_000
+	at := func(k uint64) string { // position of the k-th of them
+		u, _ := bits.Div64(k, 0, nodes)
+		return segments.Point(u).String()
+	}
+	for text, want := range map[string]uint64{"0.0000001%": 1, "0.000001%": 1, "0.000002%": 2, "0.00001%": 10, "0.0001%": 100, "0.123456%": 123_456, "33.333333%": 33_333_333} {
+		p, err := schedule.ParsePercent(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if threshold := segments.FromShare(uint64(p)); !threshold.Admits(at(want-1)) || threshold.Admits(at(want)) {
+			t.Errorf("%s is %s: it admits number %d %t, number %d %t", text, threshold, want, threshold.Admits(at(want-1)), want+1, threshold.Admits(at(want)))
+		}
+		if uint64(p.Of(nodes)) != want {
+			t.Errorf("%s of them are %d, want %d", text, p.Of(nodes), want)
 		}
 	}
 }

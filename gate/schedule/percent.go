@@ -29,7 +29,7 @@ func ParsePercent(text string) (Percent, error) {
 		return 0, fmt.Errorf("expected a percentage from 0%% to 100%%, got %q", text)
 	}
 	if len(fraction) > percentDigits {
-		return 0, fmt.Errorf("expected at most %d decimals in a percentage, got %q", percentDigits, text)
+		return 0, fmt.Errorf("expected at most %d decimals in a percentage, the smallest is %s, got %q", percentDigits, Percent(1), text)
 	}
 	padded := whole + fraction + strings.Repeat("0", percentDigits-len(fraction))
 	value, err := strconv.ParseUint(padded, 10, 64)

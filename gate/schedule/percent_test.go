@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,6 +13,7 @@ func TestParsePercent(t *testing.T) {
 	for text, want := range map[string]Percent{
 		"0%":          0,
 		"0.0000001%":  1,
+		"0.000001%":   10,
 		"0.0001%":     1_000,
 		"5%":          50_000_000,
 		"12.5%":       125_000_000,
@@ -21,6 +24,15 @@ func TestParsePercent(t *testing.T) {
 		got, err := ParsePercent(text)
 		if err != nil || got != want {
 			t.Errorf("ParsePercent(%q) = %d, %v, want %d", text, got, err, want)
+		}
+		if written := got.String(); written != strings.Replace(text, ".0%", "%", 1) {
+			t.Errorf("%s is written %s", text, written)
+		}
+	}
+	for _, text := range []string{"0.00000001%", "0.00000009%", "5.00000001%"} {
+		const want = "expected at most 7 decimals in a percentage, the smallest is 0.0000001%, got "
+		if _, err := ParsePercent(text); err == nil || err.Error() != want+strconv.Quote(text) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, text := range []string{
@@ -43,6 +55,8 @@ func TestPercentOf(t *testing.T) {
 		{"5%", 101, 6},
 		{"0.0001%", 1_000_000, 1},
 		{"0.0001%", 1, 1},
+		{"0.000001%", 100_000_000, 1},
+		{"0.000001%", 100_000_001, 2},
 		{"0%", 1_000_000, 0},
 		{"100%", 7, 7},
 		{"50%", 0, 0},
