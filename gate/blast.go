@@ -124,6 +124,7 @@ type allowance struct {
 	why       string // which limit stands in the way of more, "" for none
 	has, most int    // nodes that have an unproven change, and that may, by that limit
 	bounded   bool   // false: the site sets no limit
+	known     bool   // false: who may next cannot be told, and has and most say nothing
 }
 
 // blastRoom is for the nodes of p between two thresholds, in the order of their positions.
@@ -143,19 +144,19 @@ func (s *stepper) blastRoom(p Population, from, to segments.Threshold) allowance
 		}
 		if rule.Limit != nil && total+1 > rule.Limit.Of(fleet) {
 			most := rule.Limit.Of(fleet)
-			return allowance{room, fmt.Sprintf("%s %s an unproven change (%s), at most %d of %d may", count(total, "node"), agree(total, "has", "have"), who, most, fleet), total, most, true}
+			return allowance{room, fmt.Sprintf("%s %s an unproven change (%s), at most %d of %d may", count(total, "node"), agree(total, "has", "have"), who, most, fleet), total, most, true, true}
 		}
 		if rule.DomainLimit != nil {
 			d := p.Domains[i]
 			if most := rule.DomainLimit.Of(s.w.Domains[d]); by[d]+1 > most {
-				return allowance{room, fmt.Sprintf("%s of %s=%q %s an unproven change (%s), at most %d of %d may", count(by[d], "node"), rule.By, d, agree(by[d], "has", "have"), who, most, s.w.Domains[d]), by[d], most, true}
+				return allowance{room, fmt.Sprintf("%s of %s=%q %s an unproven change (%s), at most %d of %d may", count(by[d], "node"), rule.By, d, agree(by[d], "has", "have"), who, most, s.w.Domains[d]), by[d], most, true, true}
 			}
 			by[d]++
 		}
 		total++
 		room++
 	}
-	return allowance{room: room, bounded: true}
+	return allowance{room: room, bounded: true, known: true}
 }
 
 // fleet counts the nodes of all tracks.
@@ -204,7 +205,7 @@ func (s *stepper) blastGate(p Population, from, to segments.Threshold) Gate {
 			return closed(GateBlast, "blast", "%s has admitted nodes just now; looked at again at once", o.r.Spec.Name)
 		}
 	}
-	if a.room == 0 && a.why != "" && a.most == 0 && a.has == 0 {
+	if !a.known {
 		return closed(GateBlast, "blast", "%s", a.why)
 	}
 	if a.room == 0 && a.why != "" {

@@ -348,7 +348,13 @@ func TestUnprovenUnknown(t *testing.T) {
 	}
 	s.w.Blast.DomainLimit = &schedule.Amount{Nodes: 100}
 	p.Domains = nil
-	if g := step.blastGate(p, segments.None, segments.All); g.Open || !strings.Contains(g.Reason, "not known") {
+	if g := step.blastGate(p, segments.None, segments.All); g.Open || !strings.Contains(g.Reason, "not known") || g.Value != "" || g.Limit != "" {
+		t.Errorf("%+v", g)
+	}
+	// A limit of nobody is known.
+	s.w.Blast = BlastRule{Limit: &schedule.Amount{}}
+	step.after[0].Phase = Completed
+	if g := step.blastGate(p, segments.None, segments.All); g.Open || g.Value != "0" || g.Limit != "0" {
 		t.Errorf("%+v", g)
 	}
 	if !slices.IsSorted(p.Positions) {
