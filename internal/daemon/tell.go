@@ -19,6 +19,7 @@ import (
 	"github.com/openinfrastructure/sluice/internal/notify"
 	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // statusEvery is how often a status that says nothing new is written again, to show that it is looked at.
@@ -34,7 +35,7 @@ func (l *leader) publishStatus(ctx context.Context, c *change, d gate.Decision, 
 			continue
 		}
 		s := tree.Status{At: c.now, Leader: l.lease.Who(), Gates: dated(d.Gates[name], c.was(name, old), c.now), Verdict: r.Verdict,
-			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Kept: r.Kept, Planned: planned(r)}
+			StillToRun: r.Verdict.Counts.Live - r.Verdict.Counts.Exposed, Kept: r.Kept, Planned: planned(r), Targets: targets(r, l.rosters[name])}
 		if s.Verdict.Evidence == unwritten {
 			s.Verdict.Evidence = ""
 		}
@@ -116,6 +117,30 @@ func planned(r *gate.Rollout) []int {
 			out[i] = stage.Of(len(r.Next.Positions))
 		default:
 			out[i] = -1
+		}
+	}
+	return out
+}
+
+// targets foretells where stages to come end that are given in nodes: the next one by those who are in its segment now, a later one
+// only if it is for everyone and nobody is kept.
+func targets(r *gate.Rollout, f *roster) (out []segments.Threshold) {
+	next, s := r.State.Current()+1, &r.Spec.Schedule
+	for i := next; i < len(s.Stages) && f != nil && !r.State.Phase.Ended(); i++ {
+		positions := r.Next.Positions
+		switch {
+		case s.Stages[i].Nodes == 0, i == next && r.Next.Err != "":
+			continue
+		case i > next && (s.Stages[i].Segment != "" || len(r.Caps) > 0):
+			continue
+		case i > next:
+			positions = f.positions
+		}
+		if out == nil {
+			out = make([]segments.Threshold, len(s.Stages))
+		}
+		if len(positions) > 0 {
+			out[i] = gate.Target(*s, s.Stages[i], positions, len(f.nodes))
 		}
 	}
 	return out

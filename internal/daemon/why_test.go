@@ -78,6 +78,61 @@ func TestWhyForetells(t *testing.T) {
 	}
 }
 
+// TestWhyForetellsStagesInNodes: who is in a stage to come that is given in nodes the leader knows, and everybody who asks hears it.
+func TestWhyForetellsStagesInNodes(t *testing.T) {
+	l := newLab(t, 22)
+	l.extra = `  counted:
+    growth: 100
+    stages:
+      - {name: canary, segment: canary, bake: {time: 10m, runs: 2}}
+      - {name: three, segment: fra1, nodes: 3, bake: {time: 10m, runs: 2}}
+      - {name: eight, nodes: 8, bake: {time: 10m, runs: 2}}
+      - {name: later, segment: fra1, nodes: 9, bake: {time: 10m, runs: 2}}
+      - {name: everyone, bake: {time: 10m, runs: 2}}
+`
+	l.lead()
+	l.startBy("counted", "ntp", "production_2")
+	l.until("ntp", gate.Running)
+	l.look()
+	told := map[string][]why.Answer{} // of the stages three, eight and later
+	for _, name := range l.nodes {
+		_, v := l.askWhy(true, "/api/v1/why/"+name)
+		for _, s := range v.Tracks[0].Rollouts[0].Stages[1:4] {
+			told[name] = append(told[name], s.Admits)
+		}
+	}
+	// Without the inventory, whether a node is in fra1 is not known, and who is among the first of everyone is.
+	if _, v := l.askWhy(false, "/api/v1/why/n01"); v.Tracks[0].Rollouts[0].Stages[2].Admits != told["n01"][1] || told["n01"][1] == why.Unknown {
+		t.Errorf("one that does not lead: %+v", v.Tracks[0].Rollouts[0].Stages[2])
+	}
+	l.until("ntp", gate.Completed)
+	state := l.state("ntp")
+	counts := map[why.Answer]int{}
+	for name, answers := range told {
+		for k, got := range answers[:2] {
+			st := &state.Stages[k+1]
+			want := why.No
+			if st.Target.Admits(segments.Position("ntp", name)) {
+				want = why.Yes
+				if st.Set != "" {
+					held, err := edge.FetchMember(t.Context(), l.kv, st.Set, st.Count, segments.Fingerprint(name))
+					l.must(err)
+					want = map[bool]why.Answer{true: why.Yes, false: why.No}[held]
+				}
+			}
+			if counts[want]++; got != want {
+				t.Errorf("stage %s has %s: %s, foretold was %s", st.Name, name, want, got)
+			}
+		}
+		if fra1 := answers[2] != why.No; fra1 && answers[2] != why.Unknown {
+			t.Errorf("who is in fra1 when stage later begins nobody knows, and of %s it is said: %s", name, answers[2])
+		}
+	}
+	if counts[why.Yes] != 3+8 {
+		t.Errorf("%v", counts)
+	}
+}
+
 // TestWhyAsksPuppetDBForQueries: the leader knows who is in a segment of a PQL query by asking, and what cannot be asked is not known.
 func TestWhyAsksPuppetDBForQueries(t *testing.T) {
 	l := newLab(t, 6).lead()

@@ -10,6 +10,7 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/flags"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // Fixed keys.
@@ -114,6 +115,9 @@ type Status struct {
 	Kept []gate.Kept `json:"kept,omitempty"`
 	// Planned is how many nodes each stage of the schedule admits in total, -1 where that is not known yet.
 	Planned []int `json:"planned,omitempty"`
+	// Targets are the thresholds at which stages to come that are given in nodes would end as of this look, by index in the
+	// schedule; "" for all others, and where it is not known who is in the stage.
+	Targets []segments.Threshold `json:"targets,omitempty"`
 }
 
 // Stops is what the leader remembers of people's flags.

@@ -36,6 +36,9 @@ func (q *question) stages(r *tree.Rollout, position string, fleet int) []Stage {
 			s.Holds, s.Why = q.in(st.Set, st.Count)
 		} else {
 			s.Target, s.Why = target(r.Spec.Schedule, stage, fleet)
+			if s.Target == "" && i < len(r.Status.Targets) && r.Status.Targets[i] != "" {
+				s.Target, s.Why = r.Status.Targets[i], first(stage)+", as of the leader's last look"
+			}
 			if stage.Segment != "" {
 				s.Holds, s.Why = q.willHold(r, definitions, stage.Segment, s.Why)
 			}
@@ -76,7 +79,7 @@ func (q *question) willHold(r *tree.Rollout, definitions map[string]compose.Defi
 // target is the threshold that a stage to come ends at, "" where it depends on how many nodes its segment then has.
 func target(s schedule.Schedule, stage schedule.Stage, fleet int) (segments.Threshold, string) {
 	if stage.Nodes > 0 {
-		return "", fmt.Sprintf("its first %d by position; the threshold is known when it begins (as of now: sluice plan NAME --list)", stage.Nodes)
+		return "", first(stage) + "; the threshold is known when it begins (as of now: sluice plan NAME --list)"
 	}
 	held := s.HoldbackFor(fleet)
 	t := segments.FromShare(uint64(stage.Percent))
@@ -84,4 +87,12 @@ func target(s schedule.Schedule, stage schedule.Stage, fleet int) (segments.Thre
 		return t, ""
 	}
 	return segments.Lower(t, segments.FromShare(uint64(schedule.Hundred-held))), ""
+}
+
+// first says who is in a stage that is given in nodes.
+func first(stage schedule.Stage) string {
+	if stage.Nodes == 1 {
+		return "its first node by position"
+	}
+	return fmt.Sprintf("its first %d nodes by position", stage.Nodes)
 }

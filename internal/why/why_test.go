@@ -229,6 +229,34 @@ func TestSegmentsNeedAttributes(t *testing.T) {
 	}
 }
 
+// TestStagesInNodes: a stage to come that is given in nodes ends where the leader says, and nowhere that is known where it does not.
+func TestStagesInNodes(t *testing.T) {
+	third := segments.FromShare(segments.Billion / 3)
+	for name, c := range map[string]struct {
+		at      float64
+		targets []segments.Threshold
+		admits  Answer
+		why     string
+	}{
+		"below":          {.1, []segments.Threshold{"", "", third}, Yes, "its first 3333 nodes by position, as of the leader's last look"},
+		"above":          {.5, []segments.Threshold{"", "", third}, No, "as of the leader's last look"},
+		"not said":       {.1, nil, Unknown, "the threshold is known when it begins"},
+		"said of others": {.1, []segments.Threshold{third}, Unknown, "the threshold is known when it begins"},
+		"not known":      {.1, []segments.Threshold{"", "", ""}, Unknown, "the threshold is known when it begins"},
+	} {
+		s := site()
+		r := &s.Rollouts[0]
+		r.Spec.Schedule.Stages[2].Percent, r.Spec.Schedule.Stages[2].Nodes, r.Status.Targets = 0, 3333, c.targets
+		v, err := Of(s, Ask{Certname: nodeAt(c.at, c.at+.05), Now: t0, Member: noSets})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Tracks[0].Rollouts[0].Stages[2]; got.Admits != c.admits || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 // TestAdmitsAsTheGate: a stage to come is said to admit a node exactly where the gate's own target does.
 func TestAdmitsAsTheGate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
