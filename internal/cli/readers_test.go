@@ -113,6 +113,38 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestGatesOfTheStageBefore: in the moment between the beginning of a stage and the leader's word on it nobody is told why the one before
+// stood still.
+func TestGatesOfTheStageBefore(t *testing.T) {
+	s := newSite(t)
+	s.rollout("ntp", func(r *tree.Rollout) { r.State.Stages[1].Since, r.State.Stages[1].Full = t0, time.Time{} })
+	for _, c := range [][]string{{"status", "ntp"}, {"explain", "ntp"}, {"list"}} {
+		if _, out, _ := s.run(c...); strings.Contains(out, "bakes for 1h") || !strings.Contains(out, "Progressing") {
+			t.Errorf("%q:\n%s", c, out)
+		}
+	}
+	s.rollout("ntp", nil)
+	if out := s.ok("explain", "ntp"); !strings.Contains(out, "bakes for 1h") {
+		t.Errorf("its own gates are gone:\n%s", out)
+	}
+}
+
+// TestWhyOfWhatHasEnded: no stage of a rollout that is backed out admits anybody, whatever it would have admitted.
+func TestWhyOfWhatHasEnded(t *testing.T) {
+	s := newSite(t)
+	s.publish(func(d *segments.Document) {
+		d.Rollouts = []segments.Rollout{{Name: "ntp", Track: "production", Candidate: "production_8f3c2d1a", BackedOut: true}}
+	})
+	s.rollout("ntp", backOut)
+	if out := s.ok("why", "web1.example.com"); strings.Contains(out, "ADMITS") || !strings.Contains(out, "backed out") {
+		t.Errorf("%s", out)
+	}
+	s.rollout("ntp", nil)
+	if out := s.ok("why", "web1.example.com"); !strings.Contains(out, "ADMITS") {
+		t.Errorf("%s", out)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	s := newSite(t)
 	s.rollout("ntp", func(r *tree.Rollout) {

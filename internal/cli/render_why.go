@@ -20,7 +20,9 @@ func renderWhyRollout(w io.Writer, l *look, r why.Rollout) {
 		paragraph(w, l, 4, safe(capLine(one)))
 	}
 	renderWhySegments(w, l, "segments", r.Segments)
-	renderWhyStages(w, l, r.Stages)
+	if !r.Phase.Ended() { // none of its stages admits anybody any more
+		renderWhyStages(w, l, r.Stages)
+	}
 	if r.Next == nil {
 		return
 	}

@@ -89,6 +89,9 @@ func viewOf(snap *tree.Snapshot, r *tree.Rollout, now time.Time) rolloutView {
 	}
 	if i := v.Index; i >= 0 {
 		v.Stage = state.Stages[i].Name
+		if status.At.Before(state.Stages[i].Since) {
+			v.Gates = nil // those of the stage before: the leader writes the others a moment later
+		}
 	}
 	if t := snap.Document.Track(spec.Track); t != nil {
 		v.Nodes = t.Nodes
