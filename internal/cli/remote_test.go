@@ -1,7 +1,12 @@
 package cli
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,9 +16,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/api"
+	"github.com/openinfrastructure/sluice/internal/store"
 	"github.com/openinfrastructure/sluice/internal/tree"
 )
 
@@ -179,4 +187,45 @@ func TestAPIKnowsWho(t *testing.T) {
 	if s.all() != before {
 		t.Error("something was written")
 	}
+}
+
+// TestAPIByTLS: sluiced is checked by the certificates that are named, and proves who asks by the one that is given.
+func TestAPIByTLS(t *testing.T) {
+	s := newSite(t)
+	asked := ""
+	handler := api.New(api.Options{Store: func() store.Store { return s.store }, Now: s.p.now, Log: zerolog.Nop()})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.TLS.PeerCertificates[0].Subject.String()
+		handler.ServeHTTP(w, r)
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	pair := server.TLS.Certificates[0] // the one of the server does for a person, too
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	env := map[string]string{"SLUICE_API": server.URL, "SLUICE_API_CACERT": write("cert.pem", "CERTIFICATE", pair.Certificate[0]), "SLUICE_API_CLIENT_KEY": write("key.pem", "PRIVATE KEY", key)}
+	env["SLUICE_API_CLIENT_CERT"] = env["SLUICE_API_CACERT"]
+	one := bareSite(t)
+	one.p.open, one.p.getenv = openStore, func(name string) string { return env[name] }
+	if one.ok("list"); asked != server.Certificate().Subject.String() {
+		t.Errorf("sluiced was asked by %q", asked)
+	}
+	env["SLUICE_API_CACERT"] = ""
+	one.fails(ExitError, "certificate signed by unknown authority", "list")
+	env["SLUICE_API_CACERT"] = env["SLUICE_API_CLIENT_KEY"]
+	one.fails(ExitError, "expected certificates in PEM", "list")
+	env["SLUICE_API_CACERT"], env["SLUICE_API_CLIENT_CERT"], env["SLUICE_API_CLIENT_KEY"] = env["SLUICE_API_CLIENT_CERT"], "", ""
+	one.fails(ExitError, "tls: certificate required", "list")
 }
