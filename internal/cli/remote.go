@@ -118,7 +118,7 @@ func (e *unreachable) Is(target error) bool { return target == store.ErrUnavaila
 
 // without is what is left to somebody whom the API does not answer.
 const without = `sluice: without the API, go to the store: leave out --api (and SLUICE_API) and say where it is by --consul.address or --store.dir.
-sluice: what stops needs no sluice: consul kv put sluice/flags/NAME/pause true`
+sluice: what stops needs no sluice: consul kv put sluice/flags/NAME/pause true, or echo true > DIR/flags/NAME/pause`
 
 // ask sends a request with a JSON body, or without one, and decodes the answer of 200 into into.
 func (r *remote) ask(ctx context.Context, method, path string, body, into any, within time.Duration) (status int, err error) {
