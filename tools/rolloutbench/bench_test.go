@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestWholeRollouts plays a few of both kinds to their end: good ones get through without a person in most cases and are not
 // taken back, a change that breaks every node never gets beyond a hundredth of the fleet.
@@ -15,6 +18,22 @@ func TestWholeRollouts(t *testing.T) {
 	for _, e := range b.play(worlds[1], effects[len(effects)-1], 1_000, 8, 99, planFor(1_000)) {
 		if !e.backedOut || e.exposed > 10 {
 			t.Errorf("a change that breaks everything: %+v", e)
+		}
+	}
+}
+
+// TestDeafRollouts go on after they were taken back: what does nothing is certified, what breaks a third never would be.
+func TestDeafRollouts(t *testing.T) {
+	b, p := bench{seed: 2}, planFor(1_000)
+	p.through, p.deaf, p.patience = true, true, 3*time.Hour
+	good := b.play(worlds[1], none, 1_000, 4, 1, p)
+	bad := b.play(worlds[1], effect{name: "a third", fails: .3, shared: true}, 1_000, 4, 2, p)
+	for k := range good {
+		if g := good[k]; g.backedOut || g.held || !g.certified || !g.excluded {
+			t.Errorf("a change that does nothing: %+v", g)
+		}
+		if e := bad[k]; !e.backedOut || e.certified || e.excluded || e.took < 6*time.Hour {
+			t.Errorf("a change that breaks a third: %+v", e)
 		}
 	}
 }

@@ -12,7 +12,9 @@ type plan struct {
 	targets   []int
 	certified []bool
 	// through: a person lets a stage that stands still go on, as long as the judge does not take the change back.
-	through  bool
+	through bool
+	// deaf: the rollout goes on as if nothing had been said when the judge takes it back, to see what it would certify.
+	deaf     bool
 	patience time.Duration // of a stage; then a person has to look
 }
 
@@ -70,6 +72,7 @@ type ending struct {
 	reason    string
 	exposed   int  // when it was taken back, held for the first time, or done
 	certified bool // a certified pass was given
+	excluded  bool // a stage that asks would have had its certificate, had nothing been taken back
 	took      time.Duration
 }
 
@@ -115,12 +118,16 @@ func roll(f *fleet, p plan) (end ending) {
 			if !end.held {
 				end.exposed = v.Counts.Exposed
 			}
-			if v.Result == analyzer.Fail {
+			baked := now.Sub(e.StageStarted) >= bake && v.Counts.Runs >= policy.Runs
+			end.excluded = end.excluded || p.certified[stage] && baked && len(v.Uncertified) == 0
+			if v.Result == analyzer.Fail && !end.backedOut {
 				end.backedOut, end.by, end.reason = true, cause(v), v.Reason
+			}
+			if end.backedOut && !p.deaf {
 				return end
 			}
 			if v.Result == analyzer.Pass && len(waiting) == 0 && (v.Grade == analyzer.Certified || !p.certified[stage]) {
-				end.certified = end.certified || v.Grade == analyzer.Certified
+				end.certified = end.certified || v.Grade == analyzer.Certified && !end.backedOut
 				break
 			}
 			if now.Sub(e.StageStarted) > p.patience {
