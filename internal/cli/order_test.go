@@ -34,7 +34,7 @@ func TestOrders(t *testing.T) {
 		r.State.Former = map[string]any{"level": 3, "motd": nil}
 	})
 	ask("revert", "flag", "--schedule", "flags", "--policy", "strict")
-	want := &tree.Start{Track: "production", Parameters: map[string]any{"level": 3.0, "motd": nil}, Schedule: "flags", Policy: "strict"}
+	want := &tree.Start{Track: "production", Parameters: map[string]any{"level": 3.0, "motd": nil}, Schedule: "flags", Policy: "strict", Reverts: "flag"}
 	if r := s.snapshot().Requests["revert-flag"]; r.Kind != tree.RequestStart || !cmp.Equal(r.Start, want) {
 		t.Errorf("%+v", r)
 	}

@@ -128,6 +128,9 @@ func (c *change) start(r tree.Request, done func()) string {
 	if track == nil {
 		return fmt.Sprintf("track %q is not in the store (sluice init makes tracks)", r.Start.Track)
 	}
+	if why := c.irreversible(r.Start); why != "" {
+		return why
+	}
 	for _, v := range c.snap.Vetoes {
 		if v.Environment != "" && v.Environment == r.Start.Environment {
 			return fmt.Sprintf("%s is vetoed by %s (%s): sluice unveto %s", v.Environment, v.By, v.Comment, v.Environment)
@@ -153,6 +156,25 @@ func (c *change) start(r tree.Request, done func()) string {
 	c.snap.Rollouts = append(c.snap.Rollouts, tree.Rollout{Spec: spec})
 	c.audit(gate.Event{Kind: "queued", Rollout: spec.Name, Track: spec.Track, Text: spec.Reason, By: spec.By, Index: -1}, "", "")
 	done()
+	return ""
+}
+
+// irreversible says why a rollout in reverse does not undo any more what it was asked to: something else has come meanwhile.
+func (c *change) irreversible(s *tree.Start) string {
+	if s.Reverts == "" {
+		return ""
+	}
+	target := c.snap.Rollout(s.Reverts)
+	if target == nil {
+		return "there is no rollout " + s.Reverts
+	}
+	environment, parameters, why := c.snap.Reverse(target)
+	switch {
+	case why != "":
+		return fmt.Sprintf("%s cannot be reverted any more: %s", s.Reverts, why)
+	case environment != s.Environment || !reflect.DeepEqual(parameters, s.Parameters):
+		return fmt.Sprintf("%s would be reverted to something else by now: ask again", s.Reverts)
+	}
 	return ""
 }
 

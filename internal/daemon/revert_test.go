@@ -103,6 +103,26 @@ func TestRevertOfOneThatWaited(t *testing.T) {
 	}
 }
 
+// TestRevertThatCameTooLate: whoever asks for a revert sees what is in force then; where the leader takes it up after something else has
+// come, it would undo that as well, and is refused.
+func TestRevertThatCameTooLate(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("first", "production_2")
+	l.until("first", gate.Completed)
+	l.must(l.reverts("first"))
+	asked := l.snapshot().Requests["revert-first"]
+	l.remove(tree.RequestKey("revert-first"))
+	l.start("second", "production_3")
+	l.until("second", gate.Completed)
+	l.request("revert-first", asked)
+	l.look()
+	if why := l.snapshot().Requests["revert-first"].Refused; !strings.Contains(why, "first cannot be reverted any more: its environment is not the baseline any more") {
+		t.Errorf("refused because %q", why)
+	}
+	l.must(l.reverts("second"))
+	l.until("revert-second", gate.Completed)
+}
+
 // TestProofOfAbsence: a parameter that was taken away is proven by a catalog without it.
 func TestProofOfAbsence(t *testing.T) {
 	for _, c := range []struct {

@@ -301,6 +301,15 @@ func (snap *Snapshot) Rollout(name string) *Rollout {
 	return nil
 }
 
+// Reverse gives what undoes a completed rollout as long as nothing has come after it, or why nothing does.
+func (snap *Snapshot) Reverse(r *Rollout) (environment string, parameters map[string]any, why string) {
+	var track *segments.Track
+	if t := snap.Track(r.Spec.Track); t != nil {
+		track = &segments.Track{Name: t.Name, Baseline: t.Baseline, Parameters: t.Parameters}
+	}
+	return r.State.Reverse(&r.Spec, track)
+}
+
 // Track finds a track by name, nil where there is none.
 func (snap *Snapshot) Track(name string) *Track {
 	for i := range snap.Tracks {

@@ -100,6 +100,7 @@ type Start struct {
 	Change      string         `json:"change,omitempty"`
 	Schedule    string         `json:"schedule"`
 	Policy      string         `json:"policy"`
+	Reverts     string         `json:"reverts,omitempty"` // the rollout that this one is to undo
 }
 
 // Status is what the leader last saw of a rollout: why it stands still, in full.

@@ -3,7 +3,6 @@ package verb
 import (
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/internal/tree"
-	"github.com/openinfrastructure/sluice/segments"
 )
 
 func (r *run) promote() error {
@@ -55,13 +54,9 @@ func (r *run) revert() error {
 	if err != nil {
 		return err
 	}
-	var track *segments.Track
-	if t := r.Snap.Track(found.Spec.Track); t != nil {
-		track = &segments.Track{Name: t.Name, Baseline: t.Baseline, Parameters: t.Parameters}
-	}
-	environment, parameters, why := found.State.Reverse(&found.Spec, track)
+	environment, parameters, why := r.Snap.Reverse(found)
 	if why != "" {
 		return in(found.State.Phase, of(r.Rollout, refused("%s cannot be reverted: %s", r.Rollout, why)))
 	}
-	return r.ask(revertPrefix+r.Rollout, &tree.Start{Track: found.Spec.Track, Environment: environment, Parameters: parameters, Schedule: r.Schedule, Policy: r.Policy})
+	return r.ask(revertPrefix+r.Rollout, &tree.Start{Track: found.Spec.Track, Environment: environment, Parameters: parameters, Schedule: r.Schedule, Policy: r.Policy, Reverts: r.Rollout})
 }
