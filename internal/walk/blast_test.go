@@ -82,8 +82,10 @@ func (w *world) unbaked(r *gate.Rollout, now time.Time) (out []int) {
 	i := r.State.Current()
 	bake, since := r.Spec.Schedule.Stages[i].Bake, r.State.UnshownSince()
 	doubt, f := gate.Unresolved(&r.Verdict) != "", w.factsOf(r.Spec.Name)
+	e := &entry{spec: r.Spec, state: r.State}
+	e.state.Caps = r.Caps // as people wish them now
 	for _, n := range w.seen {
-		at, _ := w.state(&entry{spec: r.Spec, state: r.State}, n)
+		at, _ := w.state(e, n)
 		if !at.IsZero() && !at.Before(since) && (doubt || now.Sub(at) < time.Duration(bake.Time) || f.runs[n] < bake.Runs) {
 			out = append(out, n)
 		}
@@ -159,12 +161,15 @@ func (w *world) cameAt(e *entry, i int) time.Time {
 // checkBlast: whoever is given a change has no other that is young, and with them no more nodes than the site allows have one, of the fleet
 // and of each domain.
 func (w *world) checkBlast(next *kv, fresh map[string]mask, now time.Time) {
-	any, total, by := mask(0), 0, map[string]int{}
+	any, total, by, gained := mask(0), 0, map[string]int{}, map[string]bool{}
 	for _, m := range fresh {
 		any |= m
 	}
 	if any == 0 {
 		return
+	}
+	for _, i := range w.seen {
+		gained[w.seenDC[i]] = gained[w.seenDC[i]] || has(any, i) // a limit that was lowered takes nothing back
 	}
 	for i := range next.rollouts {
 		e := &next.rollouts[i]
@@ -192,7 +197,7 @@ func (w *world) checkBlast(next *kv, fresh map[string]mask, now time.Time) {
 	}
 	if most := rule.DomainLimit; most != nil {
 		for d, n := range by {
-			if w.did["bounded by domain"]++; n > most.Of(sizes[d]) {
+			if w.did["bounded by domain"]++; gained[d] && n > most.Of(sizes[d]) {
 				w.fail("unproven change is bounded", "%d nodes of %s have an unproven change, %d of %d may: %v", n, d, most.Of(sizes[d]), sizes[d], fmt.Sprint(fresh))
 			}
 		}

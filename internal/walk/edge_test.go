@@ -1,9 +1,11 @@
 package walk
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/bits"
 	"reflect"
 	"slices"
 	"time"
@@ -24,6 +26,21 @@ func (w *world) set(e *edge) func(string, int) ([]byte, error) {
 		}
 		return s.Data, nil
 	}
+}
+
+// keep writes down a set that an edge has made of others.
+func (w *world) keep(digest string, data []byte) {
+	m := mask(0)
+	for i, n := range w.nodes {
+		held, err := segments.Contains(bytes.NewReader(data), int64(len(data)), n.print)
+		if err != nil {
+			w.fail("bad documents change nothing", "a set that an edge made cannot be read: %v", err)
+		}
+		if held {
+			m |= 1 << i
+		}
+	}
+	w.sets[digest], w.members[digest] = segments.Set{Digest: digest, Count: bits.OnesCount32(m), Data: data}, m
 }
 
 // render is what consul-template leaves on a puppetserver.
@@ -88,6 +105,9 @@ func (w *world) accept(e *edge) {
 		in.Stop = false
 	}
 	out := enc.Accept(from, in)
+	for digest, data := range out.Sets {
+		w.keep(digest, data)
+	}
 	if w.mutation == "edge takes older" && !out.Accepted {
 		out.State.Published = prev.Published
 	}
