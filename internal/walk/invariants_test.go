@@ -450,7 +450,9 @@ func (w *world) checkKept(e *edge, was, now map[string][]segments.Admission, pre
 			continue
 		}
 		published := ^mask(0)
-		if fresh {
+		if fresh && w.restored { // a rollout that begins again is no continuation: what stages gave before goes back, what they give now is paid for
+			published = 0
+		} else if fresh {
 			// The end of a pin takes what it gave before the node's turn, which has not come here where the speed limit lags behind.
 			published = w.gives(&e.state.Published, e.state.Published.Rollout(name)) &^ w.gives(&segments.Document{Pins: prev.Effective.Pins}, &segments.Rollout{Name: name})
 		}
