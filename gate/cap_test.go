@@ -208,6 +208,23 @@ func pinned(t *testing.T) (s *site, node string) {
 	return s, node
 }
 
+// TestPinEndsWithItsOwnNode: once its node is back a pin is in no document any more, although nodes of other caps are yet to come. Else
+// the node would wait for those, and they for it, where a limit on unproven change lets one at a time.
+func TestPinEndsWithItsOwnNode(t *testing.T) {
+	s, node := pinned(t)
+	r := &s.w.Rollouts[0]
+	s.w.Document.Pins = []segments.Pin{{Certname: node, To: segments.ToBaseline, Rollout: "ntp"}}
+	for limit, want := range map[segments.Threshold]int{segments.None: 1, segments.Threshold(r.Caps[0].Position): 1, "ffffffffffffffff": 0} {
+		lifted := r.Caps[0]
+		lifted.Steps = []CapStep{{At: s.w.Now, Limit: limit}}
+		r.State.Caps = []Cap{lifted}
+		r.Caps = r.State.Caps
+		if got := Decide(s.w).Document.Pins; len(got) != want {
+			t.Errorf("back below %s: the document pins %+v", limit, got)
+		}
+	}
+}
+
 // TestEndedPinStaysOutOfLaterRollouts: a pin of every rollout that has ended is left in the one that has yet to give its node back, and not
 // in one that began since.
 func TestEndedPinStaysOutOfLaterRollouts(t *testing.T) {

@@ -117,7 +117,7 @@ func (d *Decision) unpinning(w *World, after []State, k int) (out []string) {
 	}
 	for i := range after[k].Caps {
 		c := &after[k].Caps[i]
-		if certname, isPin := strings.CutPrefix(c.Source(), CapPin+"/"); isPin && !c.Over() {
+		if certname, isPin := strings.CutPrefix(c.Source(), CapPin+"/"); isPin && c.back(c.Position).IsZero() {
 			out = append(out, certname)
 		}
 	}

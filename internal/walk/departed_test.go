@@ -66,7 +66,7 @@ func (w *world) noteHad(was, is *entry, o oracle, said *said) {
 // departed says whether more nodes of the current stage have left than may: a tenth, and one always.
 func (o oracle) departed() string {
 	i := o.e.state.Current()
-	if i < 0 {
+	if i < 0 || o.e.state.Phase == gate.Settling && o.promoted() { // a person takes those that are there for all
 		return ""
 	}
 	h, st := o.s.said.had[o.e.spec.Name], &o.e.state.Stages[i]
