@@ -34,15 +34,15 @@ func (e *encData) refresh(ctx context.Context, certnames []string, now time.Time
 	if e.cfg == nil {
 		return
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, each := errgroup.WithContext(ctx)
 	g.SetLimit(e.cfg.Concurrency)
 	for _, certname := range certnames {
 		if a := e.get(certname); !a.at.IsZero() && now.Sub(a.at) < time.Duration(e.cfg.Refresh) && a.err == nil {
 			continue
 		}
 		g.Go(func() error {
-			data, err := siteenc.Ask(ctx, *e.cfg, certname)
-			if ctx.Err() != nil {
+			data, err := siteenc.Ask(each, *e.cfg, certname)
+			if each.Err() != nil {
 				return nil
 			}
 			e.mu.Lock()
@@ -57,6 +57,9 @@ func (e *encData) refresh(ctx context.Context, certnames []string, now time.Time
 		})
 	}
 	_ = g.Wait()
+	if ctx.Err() != nil {
+		return // not all have been asked
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	// Whoever is in the fleet was asked again before that.
