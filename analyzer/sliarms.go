@@ -117,6 +117,14 @@ func (a arms) both() []arm {
 	return slices.DeleteFunc(slices.Clone(a.strata), func(s arm) bool { return len(s.canary) == 0 || len(s.control) == 0 })
 }
 
+// compared counts the canaries that have controls in their stratum.
+func (a arms) compared() (n int) {
+	for _, s := range a.both() {
+		n += len(s.canary)
+	}
+	return n
+}
+
 func (s arm) information() float64 {
 	n, m := float64(len(s.canary)), float64(len(s.control))
 	return n / (n + m + 1) * m

@@ -106,6 +106,9 @@ func (c *cohorts) compare(a arms, p SLIPolicy) sliResult {
 		}
 		return r
 	}
+	if n := a.compared(); n < p.minNodes() {
+		return unknown(fmt.Sprintf("%d of %d exposed nodes with data have controls of their stratum to compare with, %d are needed", n, len(a.canary), p.minNodes()))
+	}
 	d, err := a.difference(p.Direction)
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())

@@ -175,6 +175,22 @@ func TestSLIsAreComparedInStrata(t *testing.T) {
 	}
 }
 
+// TestSLIsWithoutTheirKind: canaries whose stratum has no control with data are compared with nobody, so they are not among those that the
+// policy asks for.
+func TestSLIsWithoutTheirKind(t *testing.T) {
+	w, p := mixed(0, func(i int) float64 { return float64((i*7)%41) / 1000 }), DefaultPolicy()
+	p.SLIs = []SLIPolicy{errorRate(true)}
+	p.SLIs[0].MinNodes = 30 // of 40, of which 35 are of one kind
+	for i := range w.Nodes {
+		if n := &w.Nodes[i]; !n.Admitted() && n.Stratum == "db" {
+			n.Stratum = "mail"
+		}
+	}
+	if v := Judge(p, w.Evidence); v.Result != Inconclusive || !strings.Contains(v.Reason, "5 of 40 exposed nodes with data have controls of their stratum to compare with, 30 are needed") {
+		t.Errorf("%s (%s)", v.Result, v.Reason)
+	}
+}
+
 // TestSLIsOfEarlierStages: nodes that an earlier stage admitted are no canaries of this one, but the limit is theirs as well.
 func TestSLIsOfEarlierStages(t *testing.T) {
 	w, p := newWorld(60, 60), DefaultPolicy()
