@@ -107,11 +107,17 @@ func (w *world) checkState(o oracle, after gate.State) {
 			if st.Threshold.Less(old.Threshold) || st.Set != old.Set || !st.Since.Equal(old.Since) {
 				w.fail("monotone", "stage %s of %s went back or changed its nodes", st.Name, name)
 			}
+			if i < len(b.Stages)-1 && !reflect.DeepEqual(st, old) {
+				w.fail("the past stays", "stage %s of %s was left and is another one now: %+v, then %+v", st.Name, name, old, st)
+			}
 			grew = grew || old.Threshold.Less(st.Threshold)
 		}
 		if st.Target.Less(st.Threshold) {
 			w.fail("monotone", "stage %s of %s is beyond its target", st.Name, name)
 		}
+	}
+	if n := len(b.Admissions); len(after.Admissions) < n || !slices.Equal(after.Admissions[:n], b.Admissions) {
+		w.fail("the past stays", "the steps of %s are others now", name) // what the store has of them is written once
 	}
 	grew = grew || !b.Phase.Ended() && w.admitted(&entry{spec: was.spec, state: after})&^o.has != 0
 	if grew {
