@@ -36,7 +36,7 @@ func (c *change) chain(ops *[]store.Op) (tree.AuditHead, error) {
 		}
 	}
 	if len(c.entries) > 0 {
-		*ops = append(*ops, put(tree.AuditHeadKey, head, c.snap.Versions[tree.AuditHeadKey]))
+		*ops = append(*ops, tree.Put(tree.AuditHeadKey, head, c.snap.Versions[tree.AuditHeadKey]))
 	}
 	return head, nil
 }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -50,9 +49,9 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 	}
 	ops := c.requests
 	for _, s := range c.specs {
-		ops = append(ops, put(tree.SpecKey(s.Name), s, 0))
+		ops = append(ops, tree.Put(tree.SpecKey(s.Name), s, 0))
 		if _, changed := d.States[s.Name]; !changed {
-			ops = append(ops, put(tree.StateKey(s.Name), gate.State{}, 0))
+			ops = append(ops, tree.Put(tree.StateKey(s.Name), gate.State{}, 0))
 		}
 	}
 	c.states(d, &ops)
@@ -60,7 +59,7 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 		t := tracks[d.Tracks[i].Name]
 		if moved := t.Baseline != d.Tracks[i].Baseline || !reflect.DeepEqual(t.Parameters, d.Tracks[i].Parameters); moved || t.changed {
 			t.Baseline, t.Parameters = d.Tracks[i].Baseline, d.Tracks[i].Parameters
-			ops = append(ops, put(tree.TrackKey(t.Name), t.Track, c.snap.Versions[tree.TrackKey(t.Name)]))
+			ops = append(ops, tree.Put(tree.TrackKey(t.Name), t.Track, c.snap.Versions[tree.TrackKey(t.Name)]))
 		}
 	}
 	if len(ops) == 0 && len(c.snap.Damaged) == 0 && c.halt == "" {
@@ -99,9 +98,9 @@ func (c *change) apply(ctx context.Context, d gate.Decision, tracks map[string]*
 func (c *change) states(d gate.Decision, ops *[]store.Op) {
 	turned := false // one page of the past at a look
 	write := func(r *tree.Rollout, next gate.State) {
-		put := c.snap.PutState(r, next, !turned)
-		turned = turned || len(put) > 1
-		*ops = append(*ops, put...)
+		written := c.snap.PutState(r, next, !turned)
+		turned = turned || len(written) > 1
+		*ops = append(*ops, written...)
 	}
 	for i := range c.snap.Rollouts {
 		r := &c.snap.Rollouts[i]
@@ -156,13 +155,4 @@ func (c *change) publish(ctx context.Context, d gate.Decision, ops *[]store.Op) 
 	*ops = append(*ops, store.CAS(tree.ManifestKey, data, c.snap.Versions[tree.ManifestKey]))
 	c.snap.Document = doc
 	return true, nil
-}
-
-// put writes v under key if the key is as it was read; version 0 creates it.
-func put(key string, v any, version uint64) store.Op {
-	data, err := json.Marshal(v)
-	if err != nil { // the types above always marshal
-		panic(fmt.Sprintf("%s: %v", key, err))
-	}
-	return store.CAS(key, data, version)
 }

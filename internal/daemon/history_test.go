@@ -27,8 +27,8 @@ func (l *lab) ended(name string, phase gate.Phase, ago time.Duration, change fun
 	if change != nil {
 		change(&state)
 	}
-	l.must(l.kv.Txn(l.Context(), put(tree.SpecKey(name), gate.Spec{Name: name, Track: "production", Candidate: "production_" + name, Created: at.Add(-time.Hour)}, 0),
-		put(tree.StateKey(name), state, 0), put(tree.StatusKey(name), tree.Status{At: at}, 0),
+	l.must(l.kv.Txn(l.Context(), tree.Put(tree.SpecKey(name), gate.Spec{Name: name, Track: "production", Candidate: "production_" + name, Created: at.Add(-time.Hour)}, 0),
+		tree.Put(tree.StateKey(name), state, 0), tree.Put(tree.StatusKey(name), tree.Status{At: at}, 0),
 		store.Set(tree.FlagKey(name, "pause"), []byte("false"))))
 }
 

@@ -153,9 +153,9 @@ func (l *lab) initialise() {
 	head, err := first.Chain(tree.AuditHead{})
 	l.must(err)
 	l.must(l.kv.Txn(l.Context(), store.CAS(tree.ManifestKey, manifest, 0), store.CAS(tree.FreezeKey, []byte("false"), 0),
-		put(tree.InitKey, tree.Init{Format: 1, Epoch: epoch, Created: t0, By: "test"}, 0),
-		put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_1"}, 0),
-		put(tree.StopsKey, tree.Stops{}, 0), put(tree.AuditKey(1), first, 0), put(tree.AuditHeadKey, head, 0)))
+		tree.Put(tree.InitKey, tree.Init{Format: 1, Epoch: epoch, Created: t0, By: "test"}, 0),
+		tree.Put(tree.TrackKey("production"), tree.Track{Name: "production", Baseline: "production_1"}, 0),
+		tree.Put(tree.StopsKey, tree.Stops{}, 0), tree.Put(tree.AuditKey(1), first, 0), tree.Put(tree.AuditHeadKey, head, 0)))
 }
 
 func (l *lab) path(parts ...string) string {

@@ -136,7 +136,9 @@ func (l *leader) look(ctx context.Context) (again bool, err error) {
 	l.folders(snap)
 	l.publishStatus(ctx, c, d, world)
 	l.notify(ctx, snap)
-	l.tidy(ctx, snap, c.now)
+	if c.halt == "" { // what a restored store does not name, it may yet
+		l.tidy(ctx, snap, c.now)
+	}
 	l.metrics.world(world, d, c.snap.Document)
 	return len(d.States) > 0, nil
 }

@@ -59,7 +59,7 @@ func (c *change) flagChanges(ops *[]store.Op) {
 	a, _ := json.Marshal(next)
 	b, _ := json.Marshal(c.snap.Stops)
 	if string(a) != string(b) {
-		*ops = append(*ops, put(tree.StopsKey, next, c.snap.Versions[tree.StopsKey]))
+		*ops = append(*ops, tree.Put(tree.StopsKey, next, c.snap.Versions[tree.StopsKey]))
 	}
 }
 

@@ -30,7 +30,7 @@ func (g Gone) String() string {
 func (snap *Snapshot) LetGo(r *Rollout) []store.Op {
 	name := r.Spec.Name
 	return []store.Op{
-		put(GoneKey(name), Gone{Track: r.Spec.Track, Phase: r.State.Phase, Since: r.State.Since}, 0),
+		Put(GoneKey(name), Gone{Track: r.Spec.Track, Phase: r.State.Phase, Since: r.State.Since}, 0),
 		store.DeleteCAS(SpecKey(name), snap.Versions[SpecKey(name)]),
 		store.DeleteCAS(StateKey(name), snap.Versions[StateKey(name)]),
 	}

@@ -33,7 +33,7 @@ type page struct {
 // newest of its past, and now and then a page. Without turn no page is begun: a transaction has only so much room.
 func (snap *Snapshot) PutState(r *Rollout, next gate.State, turn bool) []store.Op {
 	var ops []store.Op
-	write := func(key string, v any) { ops = append(ops, put(key, v, snap.Versions[key])) }
+	write := func(key string, v any) { ops = append(ops, Put(key, v, snap.Versions[key])) }
 	rest, pages := page{next.Stages, next.Admissions}, 0
 	for pages < len(r.past) && rest.begins(&r.past[pages]) {
 		rest.drop(&r.past[pages])
@@ -96,8 +96,8 @@ func sizeOf(v any) int {
 	return len(data)
 }
 
-// put writes v under key if the key is as it was read; version 0 creates it.
-func put(key string, v any, version uint64) store.Op {
+// Put writes v under key if the key is as it was read; version 0 creates it.
+func Put(key string, v any, version uint64) store.Op {
 	data, err := json.Marshal(v)
 	if err != nil { // the types above always marshal
 		panic(fmt.Sprintf("%s: %v", key, err))
