@@ -9,13 +9,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/puppetdb"
 )
@@ -147,6 +150,27 @@ func TestDamagedFiles(t *testing.T) {
 }
 
 // TestForeignFiles: of another PuppetDB, too old, or of the future.
+// Room for nodes doubles: what is there is moved a few times in all, not at every hundredth node.
+func TestReadingAFileMovesLittle(t *testing.T) {
+	const n = 30_000
+	l := newLedger(func() time.Time { return t0 })
+	for i := range n {
+		l.id(fmt.Sprintf("node%06d.example", i))
+	}
+	file := fileOf(t, l)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	again, err := read(t, file)
+	runtime.ReadMemStats(&after)
+	if err != nil || len(again.recent) != n {
+		t.Fatalf("read %d of %d nodes: %v", len(again.recent), n, err)
+	}
+	const node = uint64(unsafe.Sizeof(analyzer.Recent{})) + 8 + 16 + 8 + 32 // its runs, its last sign, its name and its number
+	if got, most := after.TotalAlloc-before.TotalAlloc, 8*n*node; got > most {
+		t.Errorf("reading %d nodes took %d bytes, expected %d at most", n, got, most)
+	}
+}
+
 func TestForeignFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), savedName)
 	if err := os.WriteFile(path, fileOf(t, liveLedger(t, 4, 1)), 0o600); err != nil {

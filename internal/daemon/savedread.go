@@ -136,7 +136,9 @@ func (r *savedReader) node(l *ledger, id, room int) error {
 	if _, twice := l.names.find(certname); twice || certname == "" {
 		return fmt.Errorf("certname %q: expected one that was not there before", certname)
 	}
-	l.room(room - len(l.recent))
+	if len(l.recent) == cap(l.recent) { // each time moves all that is there
+		l.room(room - len(l.recent))
+	}
 	l.id(certname)
 	seen, err := r.bytes(8)
 	if err != nil {
