@@ -177,13 +177,21 @@ func (inv *inventory) track(name string, hasENC bool, member func(fingerprint st
 
 // newcomers gives the nodes that belong into a track's set and are not in it: no environment from upstream, and
 // last reported in one of the track's own.
-func (inv *inventory) newcomers(environments []string, hasENC bool, member func(string) bool) []string {
-	var out []string
+func (inv *inventory) newcomers(environments []string, hasENC bool, member func(string) bool) []*node {
+	var out []*node
 	for _, n := range inv.nodes {
 		env, _ := n.enc["environment"].(string)
 		if env == "" && (!hasENC || n.encKnown) && slices.Contains(environments, n.reported) && !member(n.fingerprint()) {
-			out = append(out, n.certname)
+			out = append(out, n)
 		}
+	}
+	return out
+}
+
+func certnamesOf(nodes []*node) []string {
+	out := make([]string, len(nodes))
+	for i, n := range nodes {
+		out[i] = n.certname
 	}
 	return out
 }

@@ -32,6 +32,7 @@ type leader struct {
 	statuses     map[string]tree.Status
 	rosters      map[string]*roster
 	tracks       map[string]*trackCache
+	grown        map[string]grown // by track
 	resolutions  map[string]*resolution
 	lists        map[string]listed // by query
 	keepers      map[string]*keeper
@@ -47,7 +48,7 @@ type leader struct {
 
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
-		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{},
+		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{}, grown: map[string]grown{},
 		resolutions: map[string]*resolution{}, lists: map[string]listed{}, keepers: map[string]*keeper{}, edges: map[string]heard{}}
 }
 

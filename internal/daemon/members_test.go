@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/why"
 	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
 )
 
@@ -32,6 +34,53 @@ func TestNewNode(t *testing.T) {
 	l.until("ntp", gate.Completed)
 	l.tick()
 	l.on("production_2", l.nodes...)
+}
+
+// TestNewNodesWaitForALargeSet: a set of members that was written lately stays for a time that goes with its size, while new nodes wait,
+// are counted, and are told; none is forgotten, and nobody waits for a set that never got into force.
+func TestNewNodesWaitForALargeSet(t *testing.T) {
+	if got := growAfter(17_000_000); got != 3400*time.Second {
+		t.Errorf("a set of a million stays for %s", got)
+	}
+	l := newLab(t, 4).lead()
+	l.tick()
+	first := l.snapshot().Track("production")
+	g := l.l.grown["production"]
+	if g.members != first.Members || first.Count != 4 || !g.until.After(l.now.Add(-time.Hour)) {
+		t.Fatalf("grown to %s until %s, the track has %d members in %s", g.members, g.until, first.Count, first.Members)
+	}
+	later := l.now.Add(3 * time.Hour)
+	l.l.grown["production"] = grown{members: first.Members, until: later}
+	l.nodes = append(l.nodes, "n04")
+	for range 4 {
+		l.tick()
+	}
+	l.nodes = append(l.nodes, "n05")
+	for range 2 {
+		l.tick()
+	}
+	if got := l.snapshot().Track("production"); !l.now.Before(later) || got.Members != first.Members || got.Waiting != 2 || got.Nodes != 4 {
+		t.Fatalf("at %s: %d wait, %d of %d on the track", l.now, got.Waiting, got.Nodes, got.Count)
+	}
+	view, err := why.Of(l.snapshot(), why.Ask{Certname: "n04", Now: l.now, Member: func(string, int, string) (bool, error) { return false, nil }})
+	l.must(err)
+	if got := view.Tracks[0].Assumed; !strings.Contains(got, "2 new nodes wait") {
+		t.Errorf("why says %q", got)
+	}
+	for l.now.Before(later) {
+		l.tick()
+	}
+	l.tick()
+	if got := l.snapshot().Track("production"); got.Waiting != 0 || got.Nodes != 6 || got.Count != 6 {
+		t.Errorf("later: %d wait, %d of %d on the track", got.Waiting, got.Nodes, got.Count)
+	}
+	l.l.grown["production"] = grown{members: "of a write that failed", until: l.now.Add(time.Hour)}
+	l.nodes = append(l.nodes, "n06")
+	l.tick()
+	l.tick()
+	if got := l.snapshot().Track("production"); got.Count != 7 {
+		t.Errorf("%d of 7 listed, %d wait", got.Count, got.Waiting)
+	}
 }
 
 // TestForeignNode: a node of another environment is not on the track, and never is.

@@ -25,6 +25,7 @@ type metrics struct {
 	gates       *prometheus.GaugeVec
 	transitions *prometheus.CounterVec
 	trackNodes  *prometheus.GaugeVec
+	waiting     *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -49,8 +50,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		gates:       vec("gate_open", "1 for an open gate, 0 for a closed one.", "rollout", "gate"),
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_transitions_total", Help: "What rollouts did, by kind."}, []string{"kind"}),
 		trackNodes:  vec("track_nodes", "Nodes on a track.", "track"),
+		waiting:     vec("track_waiting_nodes", "New nodes that wait to be listed among a track's.", "track"),
 	}
-	reg.MustRegister(m.leader, m.looks, m.lookErrors, m.lookSeconds, m.generation, m.edges, m.fresh, m.through, m.phase, m.stage, m.nodes, m.gates, m.transitions, m.trackNodes)
+	reg.MustRegister(m.leader, m.looks, m.lookErrors, m.lookSeconds, m.generation, m.edges, m.fresh, m.through, m.phase, m.stage, m.nodes, m.gates, m.transitions, m.trackNodes, m.waiting)
 	return m
 }
 

@@ -9,21 +9,25 @@ type trackCache struct {
 	count        int
 	environments []string
 	nodes        []*node
+	waiting      []*node // newcomers, until the set of members grows
 }
 
 // changed is the part of an inventory that has to be looked at: nodes that are not the very ones of the inventory before. Who is
-// on a track takes two hashes and two searches for each, a second for a million.
+// on a track takes two hashes and two searches for each, a second for a million. Newcomers that wait are looked at again.
 func (k *trackCache) changed(inv *inventory) *inventory {
 	if k == nil {
 		return inv
 	}
 	out := &inventory{at: inv.at, asked: inv.asked, silentENC: inv.silentENC}
-	old := k.inv.nodes
+	old, waiting := k.inv.nodes, k.waiting
 	for _, n := range inv.nodes {
 		for len(old) > 0 && old[0].certname < n.certname {
 			old = old[1:]
 		}
-		if len(old) == 0 || old[0] != n {
+		for len(waiting) > 0 && waiting[0].certname < n.certname {
+			waiting = waiting[1:]
+		}
+		if len(old) == 0 || old[0] != n || len(waiting) > 0 && waiting[0] == n {
 			out.nodes = append(out.nodes, n)
 		}
 	}

@@ -119,6 +119,19 @@ func (t *tracked) segment() segments.Track {
 	return segments.Track{Name: t.Name, Baseline: t.Baseline, Members: t.Members, Nodes: t.Nodes, Parameters: t.Parameters}
 }
 
+// growBytes is how many bytes a second sets of members may add to the store, on average: every newcomer makes a set of its own of all
+// members, 17 MB at a million nodes, and every edge reads it.
+const growBytes = 5000
+
+// grown is a set of members as this leader made it, and until when it stays. One that never got into force keeps nobody waiting.
+type grown struct {
+	members string
+	until   time.Time
+}
+
+// growAfter is how long a set of so many bytes stays before newcomers make another one of it: a second for three hundred members.
+func growAfter(size int) time.Duration { return time.Duration(size) * time.Second / growBytes }
+
 // track finds the nodes of a track, and grows the published set of those for which upstream names no environment.
 func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inventory) (*tracked, error) {
 	out := &tracked{Track: *t}
@@ -130,32 +143,37 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 	if inv == nil {
 		return out, nil
 	}
+	defer func() { l.metrics.waiting.WithLabelValues(t.Name).Set(float64(out.Waiting)) }()
 	hasENC := l.site.cfg.ENC != nil
 	environments := environmentsOf(*t, c.snap.Rollouts)
 	k := l.tracks[t.Name]
 	if k != nil && (k.members != t.Members || c.halt != "" || !slices.Equal(k.environments, environments)) {
 		k = nil
 	}
-	if k != nil && k.inv == inv && k.count == t.Nodes {
+	g := l.grown[t.Name]
+	due := g.members != t.Members || !c.now.Before(g.until)
+	if k != nil && k.inv == inv && k.count == t.Nodes && len(k.waiting) == t.Waiting && (t.Waiting == 0 || !due) {
 		out.nodes = k.nodes
 		return out, nil
 	}
 	changed := k.changed(inv)
-	if fresh := changed.newcomers(environments, hasENC, l.sets.member(t.Members)); len(fresh) > 0 && c.halt == "" {
-		set := segments.Grow(l.sets.have[t.Members].Data, fresh)
+	fresh := changed.newcomers(environments, hasENC, l.sets.member(t.Members))
+	if len(fresh) > 0 && c.halt == "" && due {
+		set := segments.Grow(l.sets.have[t.Members].Data, certnamesOf(fresh))
 		if err := l.putSet(ctx, set); err != nil {
 			return nil, err
 		}
-		out.Members, out.Count, out.changed = set.Digest, set.Count, true
+		out.Members, out.Count, out.changed, fresh = set.Digest, set.Count, true, nil
+		l.grown[t.Name] = grown{members: set.Digest, until: c.now.Add(growAfter(len(set.Data)))}
 	}
 	out.nodes = k.merge(inv, changed.track(t.Name, hasENC, l.sets.member(out.Members)))
-	if out.Nodes != len(out.nodes) {
-		out.Nodes, out.changed = len(out.nodes), true
-	}
+	out.Waiting = len(fresh)
+	out.Nodes = len(out.nodes)
+	out.changed = out.changed || out.Nodes != t.Nodes || out.Waiting != t.Waiting
 	if c.halt != "" { // newcomers are left out for now
 		delete(l.tracks, t.Name)
 		return out, nil
 	}
-	l.tracks[t.Name] = &trackCache{inv: inv, members: out.Members, count: out.Nodes, environments: environments, nodes: out.nodes}
+	l.tracks[t.Name] = &trackCache{inv: inv, members: out.Members, count: out.Nodes, environments: environments, nodes: out.nodes, waiting: fresh}
 	return out, nil
 }

@@ -67,6 +67,7 @@ type Track struct {
 	Members    string         `json:"members,omitempty"` // digest of the set of nodes for which upstream names no environment
 	Count      int            `json:"count,omitempty"`   // of that set
 	Nodes      int            `json:"nodes"`
+	Waiting    int            `json:"waiting,omitempty"` // new nodes that belong into the set and wait until it is written again
 }
 
 // Kinds of request.

@@ -8,6 +8,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
@@ -126,6 +127,8 @@ func (q *question) track(t segments.Track) (Track, error) {
 		}
 		if listed {
 			out.Assumed = "listed among the track's nodes; counts where the site's ENC names no environment"
+		} else if i := slices.IndexFunc(q.snap.Tracks, func(s tree.Track) bool { return s.Name == t.Name && s.Waiting > 0 }); i >= 0 {
+			out.Assumed += "; " + words.Count(q.snap.Tracks[i].Waiting, "new node") + " wait to be listed among the track's nodes"
 		}
 	}
 	if q.Track != "" {
