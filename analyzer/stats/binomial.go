@@ -39,21 +39,6 @@ func ClopperPearsonLower(events, n int, level float64) float64 {
 	return math.Nextafter(above, 0)
 }
 
-// NodesToRuleOut is the smallest number of canaries, with the given number of
-// events among them, whose upper limit at this level is no more than delta:
-// P(Bin(n,delta) ≤ events) ≤ 1−level. With 0 events it is ln(1−level)/ln(1−delta),
-// rounded up. What cannot be ruled out needs math.MaxInt nodes.
-func NodesToRuleOut(events int, delta, level float64) int {
-	if events < 0 || !inside(level) || !(delta > 0) {
-		return math.MaxInt
-	}
-	if delta >= 1 {
-		return events + 1
-	}
-	k := int64(events)
-	return fewest(events, func(n int) bool { return binomialLower(k, int64(n), delta) <= 1-level })
-}
-
 // fewest is the smallest number of nodes above low that is enough, or math.MaxInt. It never is with low nodes: all of them failed.
 func fewest(low int, enough func(n int) bool) int {
 	high := low + 1

@@ -82,6 +82,11 @@ func TestClopperPearsonFailsClosed(t *testing.T) {
 	}
 }
 
+// nodesToRuleOut is the smallest number of canaries, with so many events among them, whose upper limit is no more than delta.
+func nodesToRuleOut(events int, delta, level float64) int {
+	return fewest(events, func(n int) bool { return ClopperPearsonUpper(events, n, level) <= delta })
+}
+
 // The table of the facts page, section 2.7.
 func TestNodesToRuleOutTable(t *testing.T) {
 	t.Parallel()
@@ -94,44 +99,12 @@ func TestNodesToRuleOutTable(t *testing.T) {
 		{.05, [6]int{59, 93, 124, 153, 181, 208}, [6]int{90, 130, 165, 198, 229, 259}},
 	} {
 		for events := range 6 {
-			if got := NodesToRuleOut(events, row.delta, .95); got != row.at95[events] {
+			if got := nodesToRuleOut(events, row.delta, .95); got != row.at95[events] {
 				t.Errorf("%d events, %v at 95 %%: %d, want %d", events, row.delta, got, row.at95[events])
 			}
-			if got := NodesToRuleOut(events, row.delta, .99); got != row.at99[events] {
+			if got := nodesToRuleOut(events, row.delta, .99); got != row.at99[events] {
 				t.Errorf("%d events, %v at 99 %%: %d, want %d", events, row.delta, got, row.at99[events])
 			}
 		}
-	}
-}
-
-// The number is the first for which the upper limit is no more than delta.
-func TestNodesToRuleOutIsTheFirst(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		events := rapid.IntRange(0, 40).Draw(t, "events")
-		delta := rapid.Float64Range(.001, .9).Draw(t, "delta")
-		level := rapid.Float64Range(.5, .999).Draw(t, "level")
-		n := NodesToRuleOut(events, delta, level)
-		if high := ClopperPearsonUpper(events, n, level); high > delta*(1+1e-12) {
-			t.Fatalf("%d nodes: upper limit %v", n, high)
-		}
-		if high := ClopperPearsonUpper(events, n-1, level); high < delta*(1-1e-12) {
-			t.Fatalf("%d nodes are enough already: upper limit %v", n-1, high)
-		}
-	})
-}
-
-func TestNodesToRuleOutFailsClosed(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		events       int
-		delta, level float64
-	}{{-1, .01, .95}, {0, 0, .95}, {0, -1, .95}, {0, math.NaN(), .95}, {0, .01, 0}, {0, .01, 1}, {0, .01, math.NaN()}, {3, 1e-300, .95}} {
-		if got := NodesToRuleOut(c.events, c.delta, c.level); got != math.MaxInt {
-			t.Errorf("%+v: %d nodes, want the largest number", c, got)
-		}
-	}
-	if got := NodesToRuleOut(3, 1, .95); got != 4 {
-		t.Errorf("delta 1: %d nodes, want 4", got)
 	}
 }

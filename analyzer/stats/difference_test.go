@@ -156,7 +156,7 @@ func TestNodesToExcludeIsTheFirst(t *testing.T) {
 			t.Errorf("%+v: %d", c, n)
 		}
 	}
-	if n := NodesToExclude(0, 0, 10_000, .01, .01); n != NodesToRuleOut(0, .01, 1-.01/LooksCost(n)) {
+	if n := NodesToExclude(0, 0, 10_000, .01, .01); n != nodesToRuleOut(0, .01, 1-.01/LooksCost(n)) {
 		t.Errorf("no event: %d", n)
 	}
 	if n := NodesToExclude(5, 0, 100, 0, .01); n != math.MaxInt {

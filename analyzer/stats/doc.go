@@ -11,7 +11,7 @@
 //     over strata, [VanElteren], looked at repeatedly within [Boundaries];
 //   - events, such as failed runs: [ECS] while a stage runs, [EProcess] beyond it,
 //     [HypergeometricUpper] for one look, and [ClopperPearsonUpper] and
-//     [NodesToRuleOut] for what a clean canary proves.
+//     [DifferenceUpper] for what a clean canary proves.
 //
 // Every p-value is at least the smallest positive float64 unless the outcome is
 // impossible, and LogP carries the value below that. Data that cannot be judged
