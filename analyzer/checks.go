@@ -32,9 +32,9 @@ type CheckPolicy struct {
 const DefaultBudget = .01
 
 // shares of the budget. Checks from configuration have their own levels.
-var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, silenceEvents: .25, convergenceEvents: .05, correctiveEvents: .05}
+var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, silenceEvents: .30, convergenceEvents: .03, correctiveEvents: .03}
 
-var magnitudeShares = [magnitudes]float64{runTime: .10, retrieval: .05}
+var magnitudeShares = [magnitudes]float64{runTime: .10, retrieval: .04}
 
 // stageShare is what a stage may spend of a check's budget: half of what the stages before it left.
 func stageShare(index int) float64 { return math.Ldexp(1, -index-1) }

@@ -112,7 +112,7 @@ func (c *cohorts) conclude(v *Verdict, s stop, fails []crossing, slis []sliResul
 		}
 	case v.Counts.Admitted > 0 && v.Counts.Live > 0 && v.Counts.Exposed > 0:
 		v.Result, v.Grade = Pass, Clean
-		if len(v.Uncertified) == 0 {
+		if c.evidence.Ask > 0 && len(v.Uncertified) == 0 {
 			v.Grade = Certified
 		}
 		v.Reason = c.gradeSentence(v.Grade, v.Counts, v.Checks)

@@ -121,3 +121,15 @@ func TestResultIsNeverWrittenAsAPassByMistake(t *testing.T) {
 		}
 	}
 }
+
+// TestTheBudgetIsSpentOnce: all checks together may take back no more good changes than alpha says, in the parts that DESIGN gives.
+func TestTheBudgetIsSpentOnce(t *testing.T) {
+	rest := budgetShares[convergenceEvents] + budgetShares[correctiveEvents]
+	for _, share := range magnitudeShares {
+		rest += share
+	}
+	failures, silence := budgetShares[failureEvents]+budgetShares[compileEvents], budgetShares[silenceEvents]
+	if failures != .5 || silence != .3 || math.Abs(rest-.2) > 1e-12 {
+		t.Errorf("failures %v, silence %v, the rest %v", failures, silence, rest)
+	}
+}

@@ -63,7 +63,7 @@ type Verdict struct {
 	Reason string `json:"reason"`
 	// Missing lists all that keeps an inconclusive verdict from a pass.
 	Missing []string `json:"missing"`
-	// Uncertified lists what keeps a pass from being a certified one.
+	// Uncertified lists what keeps a pass from being a certified one, in a stage that asks for that; it is empty in all others.
 	Uncertified []string `json:"uncertified"`
 	Counts      Counts   `json:"counts"`
 	// Checks are sorted by name.
