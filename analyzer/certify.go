@@ -3,7 +3,6 @@ package analyzer
 import (
 	"fmt"
 	"math"
-	"time"
 
 	"gonum.org/v1/gonum/mathext"
 
@@ -18,14 +17,10 @@ const CertifiedError = .01
 // (stats.LooksCost).
 const leastAnswers = .95
 
-// firstRuns is the time after its admission, in usual intervals, in which an event of a node counts as its answer to the
-// change: two runs. For controls it counts from the start of the stage.
-const firstRuns = 2
-
 // answer counts, for a certified pass, who had an event in the first runs after the change.
 type answer struct {
 	nodes, events     int // admitted, of all stages
-	controls, without int // controls, and those of them with an event at the start of the stage
+	controls, without int // controls, and those of them with an event since the start of the stage
 	// of are the nodes that this stage admitted, after those with an event in the first runs since, before in as long a time
 	// before.
 	of, after, before int
@@ -73,6 +68,7 @@ func (c *cohorts) certify(checks []Check) []string {
 		}
 	}
 	spends := askError(c.evidence.Ask, c.evidence.Asks)
+	waves := c.waves()
 	for check, name := range eventNames {
 		p := c.policy.Checks.event(check)
 		if !p.Required {
@@ -83,8 +79,11 @@ func (c *cohorts) certify(checks []Check) []string {
 		if check != silenceEvents {
 			a.events += c.tally.quiet // would it still pass if every silent one had failed?
 		}
-		events, without := min(a.events, a.nodes), min(a.without, a.controls)
-		if stats.DifferenceExcludes(events, a.nodes, without, a.controls, delta, spends) {
+		events, failed := min(a.events, a.nodes), min(a.without, a.controls)
+		if check != silenceEvents {
+			failed = most(without(waves, check), a.controls)
+		}
+		if stats.DifferenceExcludes(events, a.nodes, failed, a.controls, delta, spends) {
 			for i := range checks {
 				if checks[i].Name == name {
 					checks[i].Excludes, checks[i].Confidence = delta, 1-CertifiedError
@@ -93,7 +92,7 @@ func (c *cohorts) certify(checks []Check) []string {
 			continue
 		}
 		missing := fmt.Sprintf("%s: to rule out +%.3g points with %.3g %% confidence", name, 100*delta, 100*(1-CertifiedError))
-		if need := stats.NodesToExclude(events, without, a.controls, delta, spends); need != math.MaxInt && need > a.nodes {
+		if need := stats.NodesToExclude(events, failed, a.controls, delta, spends); need != math.MaxInt && need > a.nodes {
 			missing += fmt.Sprintf(", %d more exposed nodes are needed (%d of %d had it so far)", need-a.nodes, a.events, a.nodes)
 		}
 		out = append(out, missing)
@@ -136,23 +135,25 @@ func (t *tally) answered(c *cohorts, h *history) {
 	if s.Excluded || h.Outside {
 		return
 	}
-	span := firstRuns * time.Duration(c.policy.Silence.Interval+c.policy.Silence.Splay)
+	span := c.policy.firstRuns()
 	reference := c.evidence.StageStarted
+	var in *intake
 	if s.Admitted {
 		reference = h.AdmittedAt.Time()
 		t.quiet += oneIf(s.Silent)
+		in = t.intake(h.AdmittedAt)
+		in.nodes++
+	} else {
+		t.controls++
 	}
 	until := reference.Add(span)
 	var had, before, lately [eventChecks]bool
 	for _, runs := range [][]observed{h.before, h.after} {
 		for i := range runs {
 			o := &runs[i]
-			check := failureEvents
-			if o.Outcome != Failed {
-				check = compileEvents
-			}
+			check := o.check()
 			switch at := o.at(); {
-			case o.Tainted || !o.Outcome.Failure() || at.Before(reference.Add(-c.policy.lookBack())) || at.After(until):
+			case o.Tainted || !o.Outcome.Failure() || at.Before(reference.Add(-c.policy.failingBack())) || at.After(until):
 			case at.Before(reference):
 				before[check] = true // it fails anyway
 				lately[check] = lately[check] || !at.Before(reference.Add(-span))
@@ -177,6 +178,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 		case s.Admitted:
 			a.nodes++
 			a.events += oneIf(had[check])
+			in.answers[check]++
 		default:
 			a.controls++
 			a.without += oneIf(had[check])
@@ -190,10 +192,7 @@ func (c *cohorts) worseThanBefore(of class) string {
 	if ok, _ := c.compared(); ok || !c.byCounts() {
 		return ""
 	}
-	check := failureEvents
-	if of == compileClass {
-		check = compileEvents
-	}
+	check := of.check()
 	a := c.tally.answers[check]
 	delta := c.policy.Checks.event(check).ruleOut(len(c.evidence.Nodes))
 	if share(a.after-a.before, a.of) <= delta {

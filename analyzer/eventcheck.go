@@ -44,8 +44,10 @@ func (c *cohorts) failureCheck(of class, all []incident, s stop, n Counts, blame
 	}
 	check = check.events()
 	hold := c.hold(all, of, s)
-	if why := c.worseThanBefore(of); why != "" {
-		hold = append(hold, why)
+	for _, why := range []string{c.worseThanBefore(of), c.lasting(of.check())} {
+		if why != "" {
+			hold = append(hold, why)
+		}
 	}
 	switch {
 	case s.reached && s.classes[of]:

@@ -69,6 +69,9 @@ type counted struct {
 	answers      [eventChecks]answer
 	early        int
 	joined       []int // admitted nodes by Watch.joins
+	inside       []int // those of them that are compared, by Watch.joins
+	answered     []int // those that count for a certified pass, by Watch.joins
+	controls     int   // that are compared
 	planned      []int // those of this stage that are outside its segment, by Watch.joins
 	groups       []headcount
 }
@@ -143,8 +146,17 @@ func (c *counted) add(o *ordinary, sign int) {
 }
 
 func (c *counted) answer(o *ordinary, sign int) {
-	if o.has(isOutside) || o.has(isAdmitted) && (!o.has(isExposed) || o.has(isBehind)) {
+	if o.has(isOutside) {
 		return
+	}
+	if o.has(isAdmitted) {
+		*at(&c.inside, o.joined) += sign
+		if !o.has(isExposed) || o.has(isBehind) {
+			return
+		}
+		*at(&c.answered, o.joined) += sign
+	} else {
+		c.controls += sign
 	}
 	for check := range c.answers {
 		a := &c.answers[check]
@@ -177,6 +189,19 @@ func (c *counted) into(out *cohorts, strata []string, joins []time.Time) {
 	name(&t.whole, c.whole)
 	name(&t.stage, c.stage)
 	t.behind, t.answers, f.early = c.behind, c.answers, c.early
+	t.controls = c.controls
+	for i, n := range c.inside {
+		if n == 0 {
+			continue
+		}
+		in := t.intake(MomentOf(joins[i]))
+		in.nodes = n
+		if i < len(c.answered) {
+			for check := range in.answers {
+				in.answers[check] = c.answered[i]
+			}
+		}
+	}
 	for i, n := range c.joined {
 		if n > 0 {
 			t.first = earliest(t.first, joins[i])

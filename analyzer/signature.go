@@ -21,6 +21,14 @@ func (c class) String() string {
 	return "new_failures"
 }
 
+// check is the one that counts such failures.
+func (c class) check() int {
+	if c == compileClass {
+		return compileEvents
+	}
+	return failureEvents
+}
+
 // signature is what makes two failures the same failure on two nodes.
 type signature struct {
 	class class

@@ -62,10 +62,7 @@ func (s stop) sentence(blame *Culprit, controls int) string {
 // there only what is new, certain and on more nodes than tolerated does.
 func (c *cohorts) hold(all []incident, of class, s stop) []string {
 	counts := c.byCounts()
-	check := failureEvents
-	if of == compileClass {
-		check = compileEvents
-	}
+	check := of.check()
 	tolerated := most(c.policy.Checks.event(check).Tolerate, c.tally.whole.admitted)
 	var out []string
 	for _, g := range grouped(all, func(i incident) bool { return i.class == of && i.pending() && (!counts || i.decisive()) }) {

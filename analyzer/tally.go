@@ -21,6 +21,9 @@ type tally struct {
 	// answers are what a certified pass rests on; quiet are the admitted nodes at risk that are silent.
 	answers [eventChecks]answer
 	quiet   int
+	// intakes are the admissions of all stages, by time, and controls those that were never admitted, of the nodes that are compared.
+	intakes  []intake
+	controls int
 	// comparable are the live exposed canaries and the controls at risk of the segment, by certname, if values are compared.
 	compares   bool
 	comparable []compared
