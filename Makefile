@@ -43,8 +43,8 @@ e2e: tools ## every scenario on the real stack (as root)
 lint: ## gofmt, go vet, staticcheck, shell syntax
 	@tools/lint.sh $(PACKAGES)
 
-bench: build ## one table of the figures of docs/scale.md and what they aim at, small fleets (5 minutes); SIZES=…,1000000, SITE=1 with Consul and PuppetDB too
-	@go run ./tools/scalebench -nodes $(if $(filter file,$(origin SIZES)),$(SMALL),$(SIZES)) $(if $(SITE),-site)
+bench: build ## one table of the figures of docs/scale.md and what they aim at, small fleets (5 minutes); SIZES=…,1000000, SITE=1 with Consul and PuppetDB too, PLOT=file.svg
+	@go run ./tools/scalebench -nodes $(if $(filter file,$(origin SIZES)),$(SMALL),$(SIZES)) $(if $(SITE),-site) $(if $(PLOT),-plot $(PLOT))
 
 bench-go: ## the benchmarks of the packages; BENCH=regexp
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES)
