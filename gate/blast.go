@@ -24,14 +24,31 @@ type Shared struct {
 	Names     []string         // whose they are
 }
 
-// UnshownSince is when the first stage began whose nodes have yet to show the change: the current one, or one before it where a person
-// ordered to leave it whatever it had shown.
-func (s *State) UnshownSince() time.Time {
+// Unshown are the nodes of a rollout that have yet to show its change: those of the current stage, and of the ones before it that a person
+// ordered to leave whatever they had shown. Stages tell them apart, and times only those who came back from a cap, since leaders' clocks differ.
+type Unshown struct {
+	stage int       // the first of those stages
+	since time.Time // the earliest start of them
+}
+
+// Unshown says whose turn it is to show the change. The state has a stage.
+func (s *State) Unshown() Unshown {
 	i := s.Current()
 	for i > 0 && s.Stages[i-1].Verdict == "" {
 		i--
 	}
-	return s.Stages[i].Since
+	u := Unshown{i, s.Stages[i].Since}
+	for _, st := range s.Stages[i:] {
+		if st.Since.Before(u.since) {
+			u.since = st.Since
+		}
+	}
+	return u
+}
+
+// Has says it of a node that stage admitted at a time.
+func (u Unshown) Has(at time.Time, stage int) bool {
+	return !at.IsZero() && (stage >= u.stage || !at.Before(u.since))
 }
 
 // peer is another rollout that is under way, as it is after this decision so far.
@@ -45,9 +62,12 @@ func (s *stepper) proven() bool {
 	switch i := s.state.Current(); {
 	case s.state.Phase == Settling && s.withheld():
 		return false
-	case s.state.Phase == Settling:
-		back := s.state.returned()
-		if s.w.Now.Before(back.Add(time.Duration(s.r.Spec.Schedule.Stages[i].Bake.Time))) {
+	case s.state.Phase == Settling: // a stage that was left by an order may have admitted nodes just before
+		st, last := s.state.Stages[i], s.state.returned()
+		if added := !st.Skipped || st.Full.After(st.Since); added && st.Full.After(last) {
+			last = st.Full
+		}
+		if s.w.Now.Before(last.Add(time.Duration(s.r.Spec.Schedule.Stages[i].Bake.Time))) {
 			return false
 		}
 		gates = []Gate{s.stragglersGate()}

@@ -361,3 +361,63 @@ func TestUnprovenUnknown(t *testing.T) {
 		t.Error("positions are not sorted")
 	}
 }
+
+// TestUnshownWhateverTheClock: whose turn it is to show the change does not hang on the clocks of the leaders that admitted them: one that is
+// behind begins a stage before the one that was left by an order began, and raises a threshold before its stage began.
+func TestUnshownWhateverTheClock(t *testing.T) {
+	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
+	s := State{Stages: []StageState{{Since: at(0), Verdict: "d"}, {Since: at(60)}, {Since: at(46)}}}
+	for _, c := range []struct {
+		minute, stage int
+		want          bool
+	}{{0, 0, false}, {60, 1, true}, {50, 1, true}, {46, 2, true}, {40, 2, true}, {47, 0, true}, {45, 0, false}} {
+		if got := s.Unshown().Has(at(c.minute), c.stage); got != c.want {
+			t.Errorf("admitted by stage %d in minute %d: %v", c.stage, c.minute, got)
+		}
+	}
+	if s.Unshown().Has(time.Time{}, 2) {
+		t.Error("a node that was not admitted has something to show")
+	}
+}
+
+// TestLastStageLeftByOrderStaysUnproven: nodes that a person's order let in just before the rollout settles have a change that is not past
+// its bake, however fast they ran it: what comes back from a hold then counts beside them, and another rollout waits.
+func TestLastStageLeftByOrderStaysUnproven(t *testing.T) {
+	s := newSite(t, 24)
+	s.w.Blast.Limit = &schedule.Amount{Nodes: 4}
+	s.verdict = func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		v.Counts.Exposed, v.Counts.Runs, v.Result, v.Grade = v.Counts.Live, 99, analyzer.Pass, analyzer.Clean
+		return v
+	}
+	s.hold("hold/h", s.nodes[20:])
+	for len(s.state("ntp").Stages) < 3 {
+		s.run(time.Minute)
+	}
+	for range 120 { // a few of the last stage are left to come by the order
+		if s.w.Rollouts[0].Current.fresh(segments.All)-s.w.Rollouts[0].Current.fresh(s.state("ntp").Stages[2].Threshold) <= 4 {
+			break
+		}
+		s.run(time.Minute)
+	}
+	s.order(Order{Promote: &Promotion{Stage: "everyone"}})
+	for range 60 {
+		if s.state("ntp").Phase == Settling {
+			break
+		}
+		s.run(time.Minute)
+	}
+	if s.state("ntp").Phase != Settling {
+		t.Fatalf("%s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
+	}
+	s.within(t)
+	delete(s.kept, "hold/h")
+	for range 30 {
+		s.look()
+		s.within(t)
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	if s.run(12 * time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("closed %s", closedGates(s.look(), "ntp"))
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/segments"
 )
@@ -244,5 +245,59 @@ func TestPinThatNoDocumentHadTakesNothing(t *testing.T) {
 	d := Decide(s.w)
 	if caps := d.States["ntp"].Caps; len(d.Document.Pins) > 0 || len(caps) != 1 || !caps[0].Over() {
 		t.Errorf("pins %+v, caps %+v", d.Document.Pins, caps)
+	}
+}
+
+// TestCapsWaitForADocument: while nothing may be published edges give the change to whoever a hold, a pin or a cut-out is to keep from it. One
+// that comes and goes meanwhile has taken nothing, and its end takes nothing.
+func TestCapsWaitForADocument(t *testing.T) {
+	s := newSite(t, 24)
+	for len(s.admitted("ntp")) < 3 {
+		s.run(time.Minute)
+	}
+	had := s.admitted("ntp")
+	s.w.Halt = "the store was restored from before"
+	s.kept["veto/v"] = had[:2]
+	if s.look(); len(s.state("ntp").Caps) > 0 || !slices.Equal(s.admitted("ntp"), had) {
+		t.Errorf("%v have it, %d nodes had it; caps %+v", s.admitted("ntp"), len(had), s.state("ntp").Caps)
+	}
+	s.w.Halt = ""
+	if s.look(); len(s.state("ntp").Caps) != 1 || slices.Contains(s.admitted("ntp"), had[0]) {
+		t.Errorf("%v have it although it was taken from %s; caps %+v", s.admitted("ntp"), had[:2], s.state("ntp").Caps)
+	}
+}
+
+// TestAllCutOutComeBack: where everybody who had the change was cut out, the judge has nobody to ask; when they are given back the first of
+// them come all the same, as many as may be in flight, and the others when those have shown the change.
+func TestAllCutOutComeBack(t *testing.T) {
+	s := newSite(t, 24)
+	s.w.Rollouts[0].Spec.Schedule.Stages[1].Ramp.InFlight.Nodes = 3
+	ask := func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		if v.Counts.Admitted == 0 {
+			v.Result, v.Checks = analyzer.Inconclusive, []analyzer.Check{{Name: "compile", Reason: "no exposed node yet"}, {Name: "new_failures", Reason: "no exposed node yet"}}
+		}
+		return v
+	}
+	s.verdict = ask
+	for len(s.state("ntp").Stages) < 2 {
+		s.run(time.Minute)
+	}
+	s.kept["veto/v"] = s.nodes[:12]
+	if s.run(time.Hour); len(s.admitted("ntp")) > 0 {
+		t.Fatalf("%v have it", s.admitted("ntp"))
+	}
+	delete(s.kept, "veto/v")
+	s.w.Rollouts[0].State.Caps[0].Lifted = s.w.Now // a person took it back
+	s.verdict = func(*Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is slow"} }
+	if s.run(time.Hour); len(s.admitted("ntp")) > 0 {
+		t.Errorf("%v have it again although the judge has not answered", s.admitted("ntp"))
+	}
+	s.verdict = ask
+	if s.look(); len(s.admitted("ntp")) != 3 {
+		t.Errorf("%v have it again; closed %s", s.admitted("ntp"), closedGates(s.look(), "ntp"))
+	}
+	if s.run(12 * time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("%s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
 	}
 }

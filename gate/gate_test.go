@@ -141,8 +141,8 @@ func (s *site) share(r *Rollout) {
 			if len(s.w.Rollouts) == 1 && s.w.Blast == (BlastRule{}) {
 				break // nobody asks
 			}
-			at, _ := s.admittedAt(o, n)
-			if s.beside && o != r || at.IsZero() || at.Before(o.State.UnshownSince()) || s.w.Now.Sub(at) >= 10*time.Minute {
+			at, stage := s.admittedAt(o, n)
+			if s.beside && o != r || !o.State.Unshown().Has(at, stage) || s.w.Now.Sub(at) >= 10*time.Minute {
 				continue
 			}
 			if names[segments.PointOf(r.Spec.Salt, n)] = n; o == r {

@@ -221,7 +221,7 @@ func (s *stepper) rampGate() Gate {
 		return closed(GateRamp, "puppetdb", "%s", why)
 	}
 	flying, most := max(0, c.Live-c.Exposed), s.inFlight()
-	if why := unresolved(&s.r.Verdict); why != "" {
+	if why := unresolved(&s.r.Verdict); why != "" && !s.allKept() {
 		return closed(GateRamp, "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why).is(flying, most)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
@@ -233,6 +233,14 @@ func (s *stepper) rampGate() Gate {
 		return g.is(flying, most)
 	}
 	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(flying, most)
+}
+
+// allKept says whether the judge was asked about nobody because people keep everybody who was admitted: then there is no question that more
+// nodes could come beside, and those who come back are the first again.
+func (s *stepper) allKept() bool {
+	v := &s.r.Verdict
+	return v.Counts.Admitted == 0 && len(v.Checks) > 0 && v.Result != analyzer.Fail &&
+		slices.ContainsFunc(s.state.Caps, func(c Cap) bool { return c.Kind() != CapAhead && !c.Over() })
 }
 
 // Unresolved is what keeps more nodes from being admitted by the rollout that has the verdict, "" for nothing.

@@ -10,9 +10,10 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// noteCaps takes over what people wish. A cap is a stop: it waits for no gate.
+// noteCaps takes over what people wish. A cap is a stop: it waits for no gate, but for a document that says it: while none may be published,
+// edges still give the change to whoever it is to keep from it.
 func (s *stepper) noteCaps() {
-	if s.r.Caps == nil || len(s.r.Caps) == 0 && len(s.state.Caps) == 0 || reflect.DeepEqual(s.r.Caps, s.state.Caps) {
+	if s.w.Halt != "" || s.r.Caps == nil || len(s.r.Caps) == 0 && len(s.state.Caps) == 0 || reflect.DeepEqual(s.r.Caps, s.state.Caps) {
 		return
 	}
 	var news []string

@@ -161,3 +161,34 @@ func TestVetoOfAnEnvironment(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestGivingBackWaitsForTheConfirmation: while a store looks restored no document may be written, so that no cap begins or ends; what a person
+// asks meanwhile is not lost.
+func TestGivingBackWaitsForTheConfirmation(t *testing.T) {
+	l := newLab(t, 12).lead()
+	cut := l.inFra1("")
+	l.start("ntp", "production_2")
+	l.untilStage("ntp", 2)
+	l.asks(tree.VetoKey("fra1"), gate.Veto{Rollout: "ntp", Selector: `{facts.datacenter="fra1"}`, By: "anna", Comment: "switches"})
+	l.look()
+	old := l.backup()
+	l.asks(tree.HoldKey("one"), gate.Hold{Selector: `{certname="n03"}`, By: "anna", Comment: "disk", Until: l.now.Add(time.Hour)})
+	l.tick()
+	l.tick()
+	l.restore(old)
+	l.asks(tree.HoldKey("two"), gate.Hold{Selector: `{certname="n05"}`, By: "anna", Comment: "disk"})
+	l.remove(tree.VetoKey("fra1"))
+	l.request("unveto-ntp", tree.Request{Kind: tree.RequestUnveto, Rollout: "ntp", Veto: "fra1"})
+	l.set("flags/ntp/delay", "1h") // the state says that it was seen
+	l.tick()
+	l.tick()
+	if s := l.state("ntp"); len(s.Caps) != 1 || !s.Caps[0].Standing() || s.DelaySeen == nil {
+		t.Errorf("caps %+v, delay %v; closed %s", s.Caps, s.DelaySeen, l.closed("ntp"))
+	}
+	l.remove(tree.HoldKey("two"))
+	l.set("flags/ntp/delay", "false")
+	l.confirm()
+	l.until("ntp", gate.Completed)
+	l.tick()
+	l.on("production_2", cut...)
+}

@@ -103,6 +103,8 @@ func (c *change) lift(r tree.Request, done func()) string {
 		return tree.VetoKey(r.Veto) + " still cuts the nodes out: delete it first (sluice unveto does)"
 	case !slices.ContainsFunc(target.State.Caps, func(k gate.Cap) bool { return k.Standing() && k.Source() == source }):
 		return fmt.Sprintf("no nodes are cut out of %s by %s", r.Rollout, r.Veto)
+	case c.halt != "":
+		return "" // no cap begins or ends now: it is for a later look
 	}
 	c.lifts[r.Rollout+"/"+source] = func() {
 		c.audit(gate.Event{Kind: "unvetoed", Rollout: r.Rollout, Text: source + ": " + r.Reason, By: r.By, Index: -1}, "", "")

@@ -69,12 +69,12 @@ func domainOf(rule gate.BlastRule, n *node) string {
 func unbaked(r *gate.Rollout, c *course, now time.Time) (out []*node) {
 	i := r.State.Current()
 	bake := r.Spec.Schedule.Stages[i].Bake
-	since := r.State.UnshownSince()
+	unshown := r.State.Unshown()
 	doubt := gate.Unresolved(&r.Verdict) != ""
 	for k, n := range c.nodes {
 		// A node that came back from a cap counts to the stage in which it did.
 		at := n.AdmittedAt.Time()
-		if !n.Admitted() || at.Before(since) {
+		if !n.Admitted() || !unshown.Has(at, int(n.Stage)) {
 			continue
 		}
 		if doubt || now.Sub(at) < time.Duration(bake.Time) || int(c.sums[k].Runs) < bake.Runs {

@@ -1,9 +1,12 @@
 package daemon
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -108,5 +111,30 @@ func TestHoldbackIsReleasedWithinTheLimit(t *testing.T) {
 	}
 	if l.state("ntp").Phase != gate.Completed || most > 3 || steps < 2 {
 		t.Errorf("%s; %d nodes in one step at most, %d steps for the holdback; closed gates: %s", l.state("ntp").Phase, most, steps, l.closed("ntp"))
+	}
+}
+
+// TestUnbakedByALeaderWhoseClockIsBehind: its nodes have yet to show the change, though their stage seems to have begun before the one
+// that was left by an order.
+func TestUnbakedByALeaderWhoseClockIsBehind(t *testing.T) {
+	at := func(hour int) time.Time { return t0.Add(time.Duration(hour) * time.Hour) }
+	r := &gate.Rollout{Spec: gate.Spec{Schedule: schedule.Schedule{Stages: make([]schedule.Stage, 3)}},
+		State: gate.State{Stages: []gate.StageState{{Since: at(0), Verdict: "d"}, {Since: at(3)}, {Since: at(2)}}}}
+	r.Spec.Schedule.Stages[2].Bake.Runs = 2
+	r.Verdict.Checks = []analyzer.Check{{Name: "compile", Result: analyzer.Pass}}
+	c := &course{roster: &roster{}, sums: make([]analyzer.Summary, 4)}
+	for i, hour := range []int{-1, 0, 3, 2} {
+		n := analyzer.Node{Stage: int32(i) - 1}
+		if hour >= 0 {
+			n.AdmittedAt = analyzer.MomentOf(at(hour))
+		}
+		c.nodes, c.roster.nodes = append(c.nodes, n), append(c.roster.nodes, &node{certname: fmt.Sprint("n", i)})
+	}
+	var who []string
+	for _, n := range unbaked(r, c, at(4)) {
+		who = append(who, n.certname)
+	}
+	if got := strings.Join(who, " "); got != "n2 n3" {
+		t.Errorf("%s have yet to show the change", got)
 	}
 }

@@ -80,13 +80,12 @@ func (w *world) domains(salt string, positions []segments.Point) []string {
 // unbaked lists the nodes on which the change of a rollout is not past its bake.
 func (w *world) unbaked(r *gate.Rollout, now time.Time) (out []int) {
 	i := r.State.Current()
-	bake, since := r.Spec.Schedule.Stages[i].Bake, r.State.UnshownSince()
+	bake, unshown := r.Spec.Schedule.Stages[i].Bake, r.State.Unshown()
 	doubt, f := gate.Unresolved(&r.Verdict) != "", w.factsOf(r.Spec.Name)
 	e := &entry{spec: r.Spec, state: r.State}
 	e.state.Caps = r.Caps // as people wish them now
 	for _, n := range w.seen {
-		at, _ := w.state(e, n)
-		if !at.IsZero() && !at.Before(since) && (doubt || now.Sub(at) < time.Duration(bake.Time) || f.runs[n] < bake.Runs) {
+		if at, stage := w.state(e, n); unshown.Has(at, stage) && (doubt || now.Sub(at) < time.Duration(bake.Time) || f.runs[n] < bake.Runs) {
 			out = append(out, n)
 		}
 	}
@@ -121,7 +120,12 @@ func (w *world) young(e *entry, said *said, now time.Time) (m mask) {
 			break
 		}
 		for n := range w.nodes {
-			if has(all, n) && !w.cameAt(e, n).Before(e.state.Stages[k].Since) && (f.runs[n] < bake.Runs || now.Sub(w.cameAt(e, n)) < time.Duration(bake.Time)) {
+			if !has(all, n) || has(m, n) {
+				continue
+			}
+			_, by := w.reachedAt(e, n)
+			at := w.cameAt(e, n)
+			if (by >= k || !at.Before(e.state.Stages[k].Since)) && (f.runs[n] < bake.Runs || now.Sub(at) < time.Duration(bake.Time)) {
 				m |= 1 << n
 			}
 		}

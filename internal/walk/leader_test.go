@@ -121,6 +121,7 @@ type asked struct {
 	lifts  map[string]bool      // cut-outs that are taken back, ROLLOUT/veto/ID
 	orders map[string][]request // by rollout
 	wait   []request            // to stay until the rollout's state says so
+	halted bool                 // nothing may be published
 }
 
 // take reads people's requests. What is refused, or done at once, is gone.
@@ -140,9 +141,10 @@ func (w *world) take(next *kv, halted string, now time.Time) (halt string, repai
 				a.orders[r.rollout] = []request{r}
 			}
 		case r.kind == "lift" && e != nil && w.mayLift(next, e, r.id):
-			a.lifts[r.rollout+"/"+gate.CapCutOut+"/"+r.id], a.wait = true, append(a.wait, r)
+			a.lifts[r.rollout+"/"+gate.CapCutOut+"/"+r.id], a.wait = halted == "", append(a.wait, r)
 		}
 	}
+	a.halted = halted != ""
 	return halted, repair, a
 }
 
@@ -155,7 +157,7 @@ func (w *world) mayLift(s *kv, e *entry, id string) bool {
 func (a asked) left(d gate.Decision) []request {
 	return slices.DeleteFunc(slices.Clone(a.wait), func(r request) bool {
 		_, changed := d.States[r.rollout]
-		return changed && (r.kind == "lift" || a.orders[r.rollout][0].same(r))
+		return changed && (r.kind == "lift" && a.lifts[r.rollout+"/"+gate.CapCutOut+"/"+r.id] || r.kind != "lift" && a.orders[r.rollout][0].same(r))
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/alertmanager/timeinterval"
@@ -109,6 +110,7 @@ var kinds = []struct {
 	{"approval gone", 6, func(w *world, a, b int) {
 		w.flag(w.pick(a)+"/approve/"+stageNames[b%4], []string{"gone", "perhaps"}[b/4%2])
 	}},
+	{"denial gone", 2, func(w *world, a, _ int) { w.denialGone(a) }},
 	{"freeze", 3, func(w *world, a, b int) { w.flag("freeze", []string{"true", "gone", "friday"}[b%3]) }},
 	{"no freeze", 14, func(w *world, _, _ int) { w.flag("freeze", "false") }},
 	{"force", 1, func(w *world, a, _ int) { w.flag("force", fmt.Sprint(w.kv.doc.Generation+uint64(a%2))) }},
@@ -181,6 +183,19 @@ func (w *world) flag(key, value string) {
 		delete(raw, key)
 	}
 	w.kv.flags = &toggles{raw: raw}
+}
+
+// denialGone deletes the flag of a stage that is denied: that takes no denial back.
+func (w *world) denialGone(a int) {
+	var denied []string
+	for key, value := range w.kv.flags.raw {
+		if strings.Contains(key, "/approve/") && word(value) == "release" {
+			denied = append(denied, key)
+		}
+	}
+	if slices.Sort(denied); len(denied) > 0 {
+		w.flag(denied[a%len(denied)], "gone")
+	}
 }
 
 func (w *world) ask2(kind, rollout string) {

@@ -62,13 +62,20 @@ func (s *said) cutOf(rollout string) (m mask) {
 	return m
 }
 
-// noteCut writes down whom people cut out, and whom they let come back. A look that had to put a rollout off has not heard of it.
+// noteCut writes down whom people cut out, and whom they let come back. A look that had to put a rollout off has not heard of it,
+// nor one that may publish nothing.
 func (w *world) noteCut(snap, s *kv, a asked, d gate.Decision, said *said) {
+	if a.halted {
+		return
+	}
 	late := func(rollout string) bool {
 		gates := d.Gates[rollout]
 		return len(gates) == 1 && gates[0].Name == gate.GateTurn
 	}
-	for key := range a.lifts {
+	for key, now := range a.lifts {
+		if !now {
+			continue
+		}
 		rollout, id, _ := strings.Cut(key, "/"+gate.CapCutOut+"/")
 		if _, changed := d.States[rollout]; changed {
 			delete(said.cut, rollout+"/"+id)
