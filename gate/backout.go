@@ -89,18 +89,18 @@ func (s *stepper) ahead() string {
 	return ""
 }
 
-// supersededBy names the newer waiting rollout that takes this one's place on a train.
-func (s *stepper) supersededBy() string {
-	if s.state.Phase != Waiting || s.r.Spec.Schedule.Supersede != schedule.SupersedeTrain {
+// superseded says why a waiting rollout is not to begin any more: a newer one takes its place on a train, or nothing is left that it could undo.
+func (s *stepper) superseded() string {
+	if s.state.Phase != Waiting {
 		return ""
 	}
 	for i, o := range s.others {
-		state := s.after[i]
-		if i > s.index && state.Phase == Waiting && o.Spec.Schedule.Supersede == schedule.SupersedeTrain {
-			return o.Spec.Name
+		train := s.r.Spec.Schedule.Supersede == schedule.SupersedeTrain && o.Spec.Schedule.Supersede == schedule.SupersedeTrain
+		if train && i > s.index && s.after[i].Phase == Waiting && s.outdated(o) == "" {
+			return "superseded by " + o.Spec.Name + ", which is newer and waits too"
 		}
 	}
-	return ""
+	return s.outdated(s.r)
 }
 
 // replacedBy names a newer waiting rollout that asks to back the running one out.
@@ -123,7 +123,7 @@ func (s *stepper) ready(o *Rollout) bool {
 	start := o.Spec.Schedule.Start
 	f := s.w.Flags.Rollouts[o.Spec.Name]
 	delayed := f != nil && f.Delay.Raw != ""
-	return (start == nil || !s.w.Now.Before(start.NotBefore)) && !s.w.Stops.Paused(o.Spec.Name) && !delayed
+	return (start == nil || !s.w.Now.Before(start.NotBefore)) && !s.w.Stops.Paused(o.Spec.Name) && !delayed && s.outdated(o) == ""
 }
 
 // brief is a verdict without its parts.

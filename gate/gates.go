@@ -60,7 +60,11 @@ func (s *stepper) startGate() Gate {
 		return g
 	}
 	if o := s.ahead(); o != "" {
-		return closed(GateStart, "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track).is(o, s.r.Spec.Name)
+		g := closed(GateStart, "track "+s.r.Spec.Track, "waits for %s, which is ahead of it on track %s", o, s.r.Spec.Track).is(o, s.r.Spec.Name)
+		if s.r.Spec.Reverts != "" {
+			g.Reason += fmt.Sprintf("; it undoes %s and nothing else, and never begins where another change has come since", s.r.Spec.Reverts)
+		}
+		return g
 	}
 	return opened(GateStart, "it is its turn").is(s.r.Spec.Name, s.r.Spec.Name)
 }

@@ -42,3 +42,34 @@ func (s *State) irreversible(spec *Spec, track *segments.Track) string {
 	}
 	return ""
 }
+
+// Outdated says why a rollout that is to undo another would do something else by now, "" if it would not. It is given what undoes the other
+// now, as Reverse has it.
+func (s *Spec) Outdated(environment string, parameters map[string]any, why string) string {
+	switch {
+	case why != "":
+		return fmt.Sprintf("%s cannot be reverted any more: %s", s.Reverts, why)
+	case environment != s.Candidate || !reflect.DeepEqual(parameters, s.Parameters):
+		return fmt.Sprintf("%s would be reverted to something else by now: ask again", s.Reverts)
+	}
+	return ""
+}
+
+// outdated is asked of a rollout that waits: what it is to undo may have been replaced meanwhile, and it would undo that, too. A store that
+// may be of before says nothing of it.
+func (s *stepper) outdated(r *Rollout) string {
+	if r.Spec.Reverts == "" || s.w.Halt != "" {
+		return ""
+	}
+	of := slices.IndexFunc(s.w.Rollouts, func(o Rollout) bool { return o.Spec.Name == r.Spec.Reverts })
+	if of < 0 {
+		return r.Spec.Reverts + " cannot be reverted any more: what it changed is not on record"
+	}
+	var track *segments.Track
+	for i := range s.decision.Tracks {
+		if t := &s.decision.Tracks[i]; t.Name == r.Spec.Track {
+			track = t
+		}
+	}
+	return r.Spec.Outdated(s.after[of].Reverse(&s.w.Rollouts[of].Spec, track))
+}

@@ -46,6 +46,7 @@ type Spec struct {
 	Baseline   string                     `json:"baseline,omitempty"`   // environment, when it started
 	Parameters map[string]any             `json:"parameters,omitempty"` // parameters change
 	Change     string                     `json:"change,omitempty"`     // the site's name of it, such as a commit
+	Reverts    string                     `json:"reverts,omitempty"`    // the completed rollout that this one is to undo
 	Salt       string                     `json:"salt"`
 	Schedule   schedule.Schedule          `json:"schedule"`
 	Policy     analyzer.Policy            `json:"policy"`

@@ -17,7 +17,7 @@ const (
 	Settling   Phase = "settling"   // every stage has passed: the holdback is released, stragglers have yet to run
 	Completed  Phase = "completed"  // the candidate is the baseline
 	BackedOut  Phase = "backed_out" // baseline was given back; vetoed
-	Superseded Phase = "superseded" // a newer rollout took its place before it began
+	Superseded Phase = "superseded" // a newer rollout took its place before it began, or that of what it was to undo
 )
 
 // String is the phase in words; "waiting" for the zero value.

@@ -77,9 +77,9 @@ func (s *stepper) step() {
 	s.noteLooks()
 	s.noteCaps()
 	s.noteOrders()
-	if newer := s.supersededBy(); newer != "" {
-		s.phase(Superseded, "superseded by "+newer+", which is newer and waits too")
-		s.event(EventSuperseded, -1, "sluice", s.state.Reason)
+	if why := s.superseded(); why != "" {
+		s.phase(Superseded, why)
+		s.event(EventSuperseded, -1, "sluice", why)
 		return
 	}
 	if s.state.Phase.Active() {

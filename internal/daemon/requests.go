@@ -170,14 +170,8 @@ func (c *change) irreversible(s *tree.Start) string {
 	if target == nil {
 		return "there is no rollout " + s.Reverts
 	}
-	environment, parameters, why := c.snap.Reverse(target)
-	switch {
-	case why != "":
-		return fmt.Sprintf("%s cannot be reverted any more: %s", s.Reverts, why)
-	case environment != s.Environment || !reflect.DeepEqual(parameters, s.Parameters):
-		return fmt.Sprintf("%s would be reverted to something else by now: ask again", s.Reverts)
-	}
-	return ""
+	asked := gate.Spec{Reverts: s.Reverts, Candidate: s.Environment, Parameters: s.Parameters}
+	return asked.Outdated(c.snap.Reverse(target))
 }
 
 // named is a change in words.

@@ -123,6 +123,45 @@ func TestRevertThatCameTooLate(t *testing.T) {
 	l.until("revert-second", gate.Completed)
 }
 
+// TestRevertBehindAnother: a revert that waits for a rollout that is ahead of it would undo that one, too, once that is completed: it ends
+// instead and says so. Where the other is taken back it goes on.
+func TestRevertBehindAnother(t *testing.T) {
+	behind := func(t *testing.T) *lab {
+		l := newLab(t, 12).lead()
+		l.start("first", "production_2")
+		l.until("first", gate.Completed)
+		l.tick()
+		l.start("second", "production_3")
+		l.until("second", gate.Running)
+		l.must(l.reverts("first"))
+		l.tick()
+		if why := l.closed("revert-first"); !strings.Contains(why, "waits for second, which is ahead of it on track production; it undoes first and nothing else") {
+			t.Errorf("closed gates: %s", why)
+		}
+		return l
+	}
+	t.Run("completed", func(t *testing.T) {
+		l := behind(t)
+		l.until("second", gate.Completed)
+		l.tick()
+		l.tick()
+		s := l.state("revert-first")
+		if want := "first cannot be reverted any more: its environment is not the baseline any more"; s.Phase != gate.Superseded || !strings.Contains(s.Reason, want) || l.snapshot().Track("production").Baseline != "production_3" {
+			t.Errorf("%s: %q; the baseline is %s", s.Phase, s.Reason, l.snapshot().Track("production").Baseline)
+		}
+		l.must(l.reverts("second"))
+		l.until("revert-second", gate.Completed)
+	})
+	t.Run("taken back", func(t *testing.T) {
+		l := behind(t)
+		l.set("flags/second/backout", "true")
+		l.until("revert-first", gate.Completed)
+		if got := l.snapshot().Track("production").Baseline; got != "production_1" {
+			t.Errorf("the baseline is %s", got)
+		}
+	})
+}
+
 // TestProofOfAbsence: a parameter that was taken away is proven by a catalog without it.
 func TestProofOfAbsence(t *testing.T) {
 	for _, c := range []struct {

@@ -148,7 +148,7 @@ func freeze(cfg *config.Config, name string, r tree.Request, baseline string, no
 		return gate.Spec{}, errors.New("the request says nothing to start")
 	}
 	spec := gate.Spec{Name: name, Track: start.Track, Candidate: start.Environment, Baseline: baseline, Parameters: start.Parameters,
-		Change: start.Change, Salt: name, By: r.By, Reason: r.Reason, Created: now, Segments: map[string]gate.Segment{}}
+		Change: start.Change, Reverts: start.Reverts, Salt: name, By: r.By, Reason: r.Reason, Created: now, Segments: map[string]gate.Segment{}}
 	sched, ok := cfg.Schedules[start.Schedule]
 	if !ok {
 		return spec, fmt.Errorf("schedule %q is not in the configuration", start.Schedule)

@@ -44,6 +44,7 @@ func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate
 		c := w.then(&snap.doc, &was, e.state)
 		o := oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, orders: a.orders[e.spec.Name], now: now}
 		w.checkState(o, e.state)
+		w.checkRevert(&was, next)
 		w.checkOrders(o, e.state)
 		if gets := w.admitted(e) &^ o.has & w.listed; gets != 0 && e.state.Phase.Active() {
 			fresh[e.spec.Name] = gets

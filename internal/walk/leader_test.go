@@ -224,6 +224,9 @@ func (w *world) gather(k int, s *kv, a asked, reading flags.Reading, latched fla
 
 func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rollout {
 	r := gate.Rollout{Spec: e.spec, State: e.state}
+	if w.mutation == "reverts begin as asked" {
+		r.Spec.Reverts = ""
+	}
 	if w.mutation == "skips forgotten" {
 		r.State.Skips = nil
 	}

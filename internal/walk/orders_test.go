@@ -53,8 +53,28 @@ func (w *world) revert(a, b int) {
 		w.fail("a revert gives back", "%s came after %q %v, its revert brings %q %v", e.spec.Name, was.baseline, was.parameters, environment, parameters)
 	}
 	spec := w.spec(a, b)
-	spec.Candidate, spec.Parameters = environment, parameters
+	spec.Candidate, spec.Parameters, spec.Reverts = environment, parameters, e.spec.Name
 	w.kv.requests = append(slices.Clip(w.kv.requests), request{kind: "start", rollout: spec.Name, spec: spec})
+}
+
+// checkRevert: a rollout in reverse begins only while what it undoes is in force, and gives back what was there before.
+func (w *world) checkRevert(was *entry, next *kv) {
+	spec := &was.spec
+	e := next.rollout(spec.Name)
+	if spec.Reverts == "" || was.state.Phase != gate.Waiting || e.state.Phase != gate.Running {
+		return
+	}
+	of, before, t := next.rollout(spec.Reverts), next.said.before[spec.Reverts], &next.tracks[0]
+	there := t.Baseline == of.spec.Candidate
+	if of.spec.Candidate == "" {
+		there = true
+		for name, value := range of.spec.Parameters {
+			there = there && reflect.DeepEqual(t.Parameters[name], value)
+		}
+	}
+	if w.did["reverts begun"]++; !there || spec.Candidate != before.baseline || !sameParameters(spec.Parameters, before.parameters) {
+		w.fail("a revert undoes one rollout", "%s begins with %q %v: %s brought %q %v, in force is %s %v", spec.Name, spec.Candidate, spec.Parameters, spec.Reverts, of.spec.Candidate, of.spec.Parameters, t.Baseline, t.Parameters)
+	}
 }
 
 func sameParameters(a, b map[string]any) bool {

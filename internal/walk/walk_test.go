@@ -92,7 +92,7 @@ func TestWalk(t *testing.T) {
 	close(work)
 	group.Wait()
 	t.Logf("%d steps in %d episodes: %v", count, episodes, reached)
-	for _, key := range []string{"completed", "backed_out", "superseded", "stages", "waiting", "running", "promoted", "promoted, settling", "skipped", "reverts"} {
+	for _, key := range []string{"completed", "backed_out", "superseded", "stages", "waiting", "running", "promoted", "promoted, settling", "skipped", "reverts", "reverts begun"} {
 		if reached[key] == 0 && !t.Failed() {
 			t.Errorf("no rollout came to %q: the walk looks at too little", key)
 		}
