@@ -6,7 +6,8 @@ import (
 	"github.com/openinfrastructure/sluice/segments"
 )
 
-// recount takes the nodes that are there for all that there were, by a person's order. It is asked of the last stage, which has no set.
+// recount takes the nodes that are there for all that there were, by a person's order. It is asked of the last stage,
+// which is for everyone and has no set: Validate lets no other schedule begin.
 func (s *stepper) recount() {
 	st, p := &s.state.Stages[s.state.Current()], s.r.Current
 	st.Count, st.Admitted = p.size(), p.present(st.Threshold)

@@ -117,3 +117,46 @@ func TestHeldNodesHideNoDeparture(t *testing.T) {
 		}
 	}
 }
+
+// TestLastStageLeftTakesThoseThereForAll: who orders the last stage to be left although nodes have left the inventory need not order it again
+// while the rollout settles.
+func TestLastStageLeftTakesThoseThereForAll(t *testing.T) {
+	s := newSite(t, 40)
+	for len(s.state("ntp").Stages) < 3 || s.state("ntp").Stages[2].Full.IsZero() {
+		s.run(time.Minute)
+	}
+	s.nodes, s.fra1 = s.nodes[8:], s.fra1[8:]
+	if s.run(2 * time.Hour); s.state("ntp").Phase != Running || !strings.Contains(closedGates(s.look(), "ntp"), "coverage") {
+		t.Fatalf("%s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
+	}
+	s.order(Order{Promote: &Promotion{Stage: "everyone"}})
+	if s.run(time.Hour); s.state("ntp").Phase != Completed {
+		t.Errorf("%s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
+	}
+}
+
+// TestOrderToSettleWaitsForTheInventory: while nobody knows who is there, those who are there cannot be taken for all; the order stands.
+func TestOrderToSettleWaitsForTheInventory(t *testing.T) {
+	s := newSite(t, 40)
+	s.verdict = func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		if r.State.Phase == Settling {
+			v.Result = analyzer.Inconclusive
+		}
+		return v
+	}
+	for s.state("ntp").Phase != Settling {
+		s.run(time.Minute)
+	}
+	s.order(Order{Promote: &Promotion{Stage: "everyone"}})
+	s.w.Rollouts[0].State.Promoted = &Promotion{Stage: "everyone"}
+	s.w.Rollouts[0].Current = Population{Err: "the inventory has not been read yet"}
+	d := Decide(s.w)
+	st, ok := d.States["ntp"]
+	if !ok {
+		st = s.state("ntp")
+	}
+	if st.Promoted == nil || st.Stages[2].Count != 40 || st.Stages[2].Admitted != 40 {
+		t.Errorf("%+v, order %+v", st.Stages[2], st.Promoted)
+	}
+}

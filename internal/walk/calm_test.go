@@ -103,7 +103,8 @@ func (w *world) round() int {
 	return 5
 }
 
-// urge is what the closed gates ask a person for: a stage that is empty is skipped, one whose nodes have left, or that is late, is left.
+// urge is what the closed gates ask a person for: a stage that is empty is skipped, one whose nodes have left, all of them
+// or many, or that is late, is left.
 func (w *world) urge(e *entry) {
 	i := e.state.Current()
 	closed := w.closed(e.spec.Name)
@@ -113,7 +114,7 @@ func (w *world) urge(e *entry) {
 		w.flag(e.spec.Name+"/backout", "true")
 	case by(gate.GateSegment):
 		w.order("skip", e.spec.Name, e.spec.Schedule.Stages[i+1].Name)
-	case by(gate.GateDeadline), strings.Contains(closed, "have left"):
+	case by(gate.GateDeadline), strings.Contains(closed, "have left"), strings.Contains(closed, "no live admitted node"):
 		w.order("promote", e.spec.Name, e.state.Stages[i].Name)
 	}
 }
