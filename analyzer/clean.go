@@ -77,14 +77,14 @@ func (c *cohorts) lacks(n Counts) []string {
 		out = append(out, s.lacks(c.policy)...)
 	}
 	if behind := c.tally.behind; n.Exposed > 0 && n.Runs < c.policy.Runs {
-		out = append(out, fmt.Sprintf("%s with fewer than %d runs of the candidate, the fewest %d: %s",
-			count(behind, "exposed node"), c.policy.Runs, n.Runs, names(c.tally.behindNames, behind)))
+		out = append(out, fmt.Sprintf("%s with fewer than %s of the candidate, the fewest %d: %s",
+			count(behind, "exposed node"), count(c.policy.Runs, "run"), n.Runs, names(c.tally.behindNames, behind)))
 	}
 	if c.quiet(n) {
 		out = append(out, fmt.Sprintf("%s without a sign of life for too long: %s", count(n.Silent, "admitted node"), names(n.SilentNodes, n.Silent)))
 	}
 	if of := n.Control + n.ControlExcluded; n.ControlExcluded > most(c.policy.Silence.MaxExcluded, of) {
-		out = append(out, fmt.Sprintf("%d of %d controls are left out, not alive or not enforcing before the stage", n.ControlExcluded, of))
+		out = append(out, fmt.Sprintf("%d of %s are left out, not alive or not enforcing before the stage", n.ControlExcluded, count(of, "control")))
 	}
 	if end := c.evidence.StageStarted.Add(c.evidence.Bake); c.evidence.Now.Before(end) {
 		out = append(out, "the stage bakes until "+end.Format(time.RFC3339))
@@ -125,13 +125,13 @@ func most(share float64, n int) int { return int(share*float64(n) + 1e-9) }
 
 // gradeSentence says what a pass is worth.
 func (c *cohorts) gradeSentence(grade Grade, n Counts, checks []Check) string {
-	out := fmt.Sprintf("%s: %d of %d live admitted nodes exposed, at least %d runs each, no failure of the change", grade, n.Exposed, n.Live, n.Runs)
+	out := fmt.Sprintf("%s: %d of %s exposed, at least %s each, no failure of the change", grade, n.Exposed, count(n.Live, "live admitted node"), count(n.Runs, "run"))
 	if c.byCounts() {
 		than := "the controls"
 		if ok, _ := c.compared(); !ok {
 			than = "before (too few controls are left to compare with)"
 		}
-		out = fmt.Sprintf("%s: %d of %d live admitted nodes exposed, %d runs, no check worse than %s", grade, n.Exposed, n.Live, n.Runs, than)
+		out = fmt.Sprintf("%s: %d of %s exposed, %s, no check worse than %s", grade, n.Exposed, count(n.Live, "live admitted node"), count(n.Runs, "run"), than)
 	}
 	if n.Excluded > 0 {
 		out += fmt.Sprintf(", %d left out", n.Excluded)

@@ -151,6 +151,14 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// have is count with its verb.
+func have(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " has"
+	}
+	return count(n, noun) + " have"
+}
+
 // names joins the first few of total node names for a sentence.
 func names(nodes []string, total int) string {
 	const most = 5

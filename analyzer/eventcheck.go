@@ -58,13 +58,13 @@ func (c *cohorts) failureCheck(of class, all []incident, s stop, n Counts, blame
 		check.Reason = noEvidence
 	case c.byCounts() && n.Control == 0:
 		check.Result = Pass
-		check.Reason = fmt.Sprintf("%d of %d admitted nodes, nothing new and certain on more of them than is tolerated; no control is left to compare with", check.Canary, check.CanaryTotal)
+		check.Reason = fmt.Sprintf("%d of %s, nothing new and certain on more of them than is tolerated; no control is left to compare with", check.Canary, count(check.CanaryTotal, "admitted node"))
 	case c.byCounts():
 		check.Result = Pass
-		check.Reason = fmt.Sprintf("%d of %d admitted nodes, no more than their controls let expect", check.Canary, check.CanaryTotal)
+		check.Reason = fmt.Sprintf("%d of %s, no more than their controls let expect", check.Canary, count(check.CanaryTotal, "admitted node"))
 	default:
 		check.Result = Pass
-		check.Reason = fmt.Sprintf("%d of %d admitted nodes, none of it unexplained", check.Canary, check.CanaryTotal)
+		check.Reason = fmt.Sprintf("%d of %s, none of it unexplained", check.Canary, count(check.CanaryTotal, "admitted node"))
 	}
 	return check, hold
 }
@@ -76,13 +76,13 @@ func (c *cohorts) silenceCheck(n Counts) Check {
 	case n.Live == 0:
 		check.Reason = "no live admitted node"
 	case c.quiet(n):
-		check.Reason = fmt.Sprintf("%d of %d live admitted nodes are overdue, %d of %d controls too", n.Silent, n.Live, check.Control, n.Control)
+		check.Reason = fmt.Sprintf("%d of %s overdue, %d of %s too", n.Silent, count(n.Live, "live admitted node"), check.Control, count(n.Control, "control"))
 	case n.Silent > 0:
 		check.Result = Pass
-		check.Reason = fmt.Sprintf("%d of %d live admitted nodes are overdue, no more than the %d of %d controls let expect", n.Silent, n.Live, check.Control, n.Control)
+		check.Reason = fmt.Sprintf("%d of %s overdue, no more than the %d of %s let expect", n.Silent, count(n.Live, "live admitted node"), check.Control, count(n.Control, "control"))
 	default:
 		check.Result = Pass
-		check.Reason = fmt.Sprintf("none of %d live admitted nodes is overdue", n.Live)
+		check.Reason = fmt.Sprintf("none of %s is overdue", count(n.Live, "live admitted node"))
 	}
 	return check
 }
@@ -112,7 +112,7 @@ func (c *cohorts) softCheck(check int, n Counts) Check {
 		out.Reason = noEvidence
 	default:
 		out.Result = Pass
-		out.Reason = fmt.Sprintf("%d of %d admitted nodes of this stage, %d of %d controls", out.Canary, out.CanaryTotal, out.Control, out.ControlTotal)
+		out.Reason = fmt.Sprintf("%d of %s of this stage, %d of %s", out.Canary, count(out.CanaryTotal, "admitted node"), out.Control, count(out.ControlTotal, "control"))
 	}
 	return out
 }

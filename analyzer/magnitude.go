@@ -72,7 +72,7 @@ func (c *cohorts) magnitudeCheck(i int) (Check, *crossing, []MagnitudeLook) {
 		}
 	}
 	if canary < leastValues || control < leastValues {
-		check.Reason = fmt.Sprintf("%d admitted nodes and %d controls have a run to compare with their own past, %d of each are needed", canary, control, leastValues)
+		check.Reason = fmt.Sprintf("%s and %s a run to compare with their own past, %d of each are needed", count(canary, "admitted node"), have(control, "control"), leastValues)
 		return check, nil, own
 	}
 	now, err := upperTest(strata)
@@ -89,7 +89,7 @@ func (c *cohorts) magnitudeCheck(i int) (Check, *crossing, []MagnitudeLook) {
 		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data
 		return check, nil, own
 	}
-	figures := fmt.Sprintf("%+.2g %% %s on %d nodes (%.2g to %.2g)", 100*shift, words.what, canary, 100*check.Low, 100*check.High)
+	figures := fmt.Sprintf("%+.2g %% %s on %s (%.2g to %.2g)", 100*shift, words.what, count(canary, "node"), 100*check.Low, 100*check.High)
 	for _, l := range own {
 		if l.Z >= l.Boundary && l.Shift > c.policy.Checks.magnitude(i).Tolerate {
 			check.Result, check.Reason = Fail, fmt.Sprintf("%s: %+.2g %%, z = %.3g at the look at %.0f %% of the stage, the boundary was %.3g; now %s", words.worse, 100*l.Shift, l.Z, 100*l.T, l.Boundary, figures)

@@ -88,14 +88,14 @@ func (a arms) limit(p SLIPolicy, aggregate *float64) sliResult {
 // compare asks whether the canaries are worse than the controls.
 func (c *cohorts) compare(a arms, p SLIPolicy) sliResult {
 	if n := len(a.canary); n < p.minNodes() {
-		return unknown(fmt.Sprintf("%d exposed nodes have data, %d are needed", n, p.minNodes()))
+		return unknown(fmt.Sprintf("%s data, %d are needed", have(n, "exposed node"), p.minNodes()))
 	}
 	// Values that vanish on canaries only are the worst news an exporter can give.
 	if a.controls > 0 {
 		usual := float64(len(a.control)) / float64(a.controls)
 		if want := needed(c.policy.Coverage*usual, a.exposed); len(a.canary) < want {
-			return unknown(fmt.Sprintf("%d of %d exposed nodes have data, %d are needed: %d of %d controls have it",
-				len(a.canary), a.exposed, want, len(a.control), a.controls))
+			return unknown(fmt.Sprintf("%d of %s data, %d are needed: %d of %s it",
+				len(a.canary), have(a.exposed, "exposed node"), want, len(a.control), have(a.controls, "control")))
 		}
 	}
 	if smallest := a.smallestP(p.Direction); smallest > p.alpha()*stageShare(c.evidence.StageIndex) {

@@ -80,7 +80,7 @@ func (g group) sentence(s stop, runs int) string {
 		who = g.nodes[0]
 	}
 	what := g.incidents[0].describe()
-	clean := fmt.Sprintf("%d clean runs of the candidate on each of these nodes", runs)
+	clean := count(runs, "clean run") + " of the candidate on each of these nodes"
 	some := func(f func(incident) bool) bool { return slices.ContainsFunc(g.incidents, f) }
 	switch {
 	case some(func(i incident) bool { return i.origin == shared }):

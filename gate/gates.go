@@ -199,9 +199,9 @@ func (s *stepper) segmentGate(i int) Gate {
 	case p.Err != "":
 		return closed(GateSegment, "segments", "%s of stage %s is not known: %s", segmentName(stage), stage.Name, p.Err).is("", 1)
 	case len(p.Positions) == 0 && len(p.Kept) > 0 && i == 0:
-		return closed(GateSegment, "caps", "all %d nodes of %s are held, cut out or pinned, and stage %s is the first: nothing could be shown by it", len(p.Kept), segmentName(stage), stage.Name).is(0, 1)
+		return closed(GateSegment, "caps", "%s of %s %s held, cut out or pinned, and stage %s is the first: nothing could be shown by it", all(len(p.Kept), "node"), segmentName(stage), agree(len(p.Kept), "is", "are"), stage.Name).is(0, 1)
 	case len(p.Positions) == 0 && len(p.Kept) > 0:
-		return opened(GateSegment, "all %d nodes of %s are held, cut out or pinned: stage %s is passed over, they come when they are back", len(p.Kept), segmentName(stage), stage.Name).is(0, 0)
+		return opened(GateSegment, "%s of %s %s held, cut out or pinned: stage %s is passed over, and %s when %s back", all(len(p.Kept), "node"), segmentName(stage), agree(len(p.Kept), "is", "are"), stage.Name, agree(len(p.Kept), "it comes", "they come"), agree(len(p.Kept), "it is", "they are")).is(0, 0)
 	case s.nobodyLeft(i):
 		return opened(GateSegment, "%s holds no node of track %s, as the rest of an order may: stage %s is passed over", segmentName(stage), s.r.Spec.Track, stage.Name).is(0, 0)
 	case len(p.Positions) == 0 && stage.Rest && i == 0:
@@ -226,17 +226,17 @@ func (s *stepper) rampGate() Gate {
 	}
 	flying, most := max(0, c.Live-c.Exposed), s.inFlight()
 	if why := unresolved(&s.r.Verdict); why != "" && !s.allKept() {
-		return closed(GateRamp, "analyzer", "an open question among %d admitted nodes: %s", c.Admitted, why).is(flying, most)
+		return closed(GateRamp, "analyzer", "an open question among %s: %s", count(c.Admitted, "admitted node"), why).is(flying, most)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
-		return closed(GateRamp, "analyzer", "%d admitted nodes have not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", c.Live-c.Exposed, most, step).is(flying, most)
+		return closed(GateRamp, "analyzer", "%s %s not run yet, at most %d may be in flight: goes on when %d more may be admitted at once", count(c.Live-c.Exposed, "admitted node"), agree(c.Live-c.Exposed, "has", "have"), most, step).is(flying, most)
 	}
 	if at := s.nextStep(); !at.IsZero() {
 		g := closed(GateRamp, "leader", "%d steps have been taken: from here on one every %v minutes", len(s.state.Admissions), slowStep.Minutes())
 		g.Next = at
 		return g.is(flying, most)
 	}
-	return opened(GateRamp, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(flying, most)
+	return opened(GateRamp, "%d of %s %s run the change", c.Exposed, count(c.Live, "live admitted node"), agree(c.Live, "has", "have")).is(flying, most)
 }
 
 // allKept says whether the judge was asked about nobody because people keep everybody who was admitted: then there is no question that more
@@ -282,7 +282,7 @@ func (s *stepper) coverageGate() Gate {
 	}
 	share := float64(c.Exposed) / float64(c.Live)
 	if share < want {
-		return closed(GateCoverage, "analyzer", "%d of %d live admitted nodes have run the change, %.4g %% needed; not yet: %s", c.Exposed, c.Live, 100*want, strings.Join(c.Unexposed, ", ")).is(share, want)
+		return closed(GateCoverage, "analyzer", "%d of %s %s run the change, %.4g %% needed; not yet: %s", c.Exposed, count(c.Live, "live admitted node"), agree(c.Live, "has", "have"), 100*want, strings.Join(c.Unexposed, ", ")).is(share, want)
 	}
 	if why := s.departed(); why != "" {
 		return closed(GateCoverage, "puppetdb", "%s", why).is(share, want)
@@ -290,7 +290,7 @@ func (s *stepper) coverageGate() Gate {
 	if why := s.tooFew(); why != "" {
 		return closed(GateCoverage, "schedule", "%s", why).is(c.Exposed, s.r.Spec.Schedule.Stages[s.state.Current()].MinNodes)
 	}
-	return opened(GateCoverage, "%d of %d live admitted nodes have run the change", c.Exposed, c.Live).is(share, want)
+	return opened(GateCoverage, "%d of %s %s run the change", c.Exposed, count(c.Live, "live admitted node"), agree(c.Live, "has", "have")).is(share, want)
 }
 
 func (s *stepper) bakeGate() Gate {
@@ -343,7 +343,7 @@ func (s *stepper) growthGate(next int) Gate {
 		return opened(GateGrowth, "stage %s adds %s, which a person approved", stage.Name, count(newly, "node")).is(newly, most)
 	}
 	if live := s.r.Verdict.Counts.Live; newly <= int(s.r.Spec.Schedule.Growth*float64(live)) {
-		return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: opens when more of the %d live admitted nodes have run the change", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most, live).is(newly, most)
+		return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: opens when more of %s have run the change", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most, count(live, "live admitted node")).is(newly, most)
 	}
 	return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: approve the stage, or put one between", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most).is(newly, most)
 }
@@ -356,7 +356,7 @@ func (s *stepper) stragglersGate() Gate {
 	case c.Admitted == 0 || c.Live == 0:
 		return closed(GateCoverage, "analyzer", "nothing is known of the admitted nodes: %s", v.Reason).is("", 1.)
 	case c.Exposed < c.Live:
-		return closed(GateCoverage, "analyzer", "%d of %d live nodes have yet to run the change: %s", c.Live-c.Exposed, c.Live, strings.Join(c.Unexposed, ", ")).is(float64(c.Exposed)/float64(c.Live), 1.)
+		return closed(GateCoverage, "analyzer", "%d of %s %s yet to run the change: %s", c.Live-c.Exposed, count(c.Live, "live node"), agree(c.Live, "has", "have"), strings.Join(c.Unexposed, ", ")).is(float64(c.Exposed)/float64(c.Live), 1.)
 	case c.Silent > 0:
 		return closed(GateCoverage, "analyzer", "%s %s silent: %s", count(c.Silent, "node"), agree(c.Silent, "is", "are"), strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
 	case v.Result != analyzer.Pass:
@@ -364,7 +364,7 @@ func (s *stepper) stragglersGate() Gate {
 	case s.departed() != "":
 		return closed(GateCoverage, "puppetdb", "%s", s.departed())
 	}
-	return opened(GateCoverage, "all %d live nodes have run the change", c.Live).is(1., 1.)
+	return opened(GateCoverage, "%s %s run the change", all(c.Live, "live node"), agree(c.Live, "has", "have")).is(1., 1.)
 }
 
 // overdue says which deadline has passed, and what is to follow.

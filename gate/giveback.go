@@ -60,7 +60,7 @@ func (c *Cap) many() string {
 	if c.Set == "" {
 		return "one node"
 	}
-	return fmt.Sprintf("%d nodes", c.Count)
+	return count(c.Count, "node")
 }
 
 // said is what the person said.
@@ -175,6 +175,6 @@ func (s *stepper) passOver() bool {
 	if st.Full.IsZero() {
 		st.Full = s.w.Now
 	}
-	s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s is passed over: all %d nodes that it added or would add are held, cut out or pinned", st.Name, len(p.Kept)))
+	s.event(EventSkipped, i, "sluice", fmt.Sprintf("stage %s is passed over: %s that it added or would add %s held, cut out or pinned", st.Name, all(len(p.Kept), "node"), agree(len(p.Kept), "is", "are")))
 	return true
 }

@@ -200,9 +200,9 @@ func (s *stepper) skipped(i int, p Population) string {
 	if s.nobodyLeft(i) {
 		return fmt.Sprintf("stage %s is passed over: %s, the rest of an order, holds no node of track %s", stage.Name, segmentName(stage), s.r.Spec.Track)
 	}
-	text := fmt.Sprintf("stage %s adds nobody: earlier stages have all %d nodes of %s that it may have", stage.Name, len(p.Positions), segmentName(stage))
+	text := fmt.Sprintf("stage %s adds nobody: earlier stages have %s of %s that it may have", stage.Name, all(len(p.Positions), "node"), segmentName(stage))
 	if len(p.Kept) > 0 {
-		text += fmt.Sprintf("; %d are held, cut out or pinned", len(p.Kept))
+		text += fmt.Sprintf("; %d %s held, cut out or pinned", len(p.Kept), agree(len(p.Kept), "is", "are"))
 	}
 	return text
 }

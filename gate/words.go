@@ -56,6 +56,14 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// all is every one of a number of things: the one node, all 5 nodes.
+func all(n int, what string) string {
+	if n == 1 {
+		return "the one " + what
+	}
+	return "all " + count(n, what)
+}
+
 // agree chooses the form of a verb that goes with a number of things.
 func agree(n int, one, many string) string {
 	if n == 1 {

@@ -424,7 +424,9 @@ func (w *world) note(snap, s *kv, a asked, d gate.Decision, now time.Time) {
 				said.delay[name] = gate.DelaySeen{Raw: value, At: now}
 			}
 		case approval && word(value) == "release":
-			said.denied[name+"/"+stage] = true
+			if e := s.rollout(name); e != nil && !late(d, name) { // nobody remembers it of a rollout that is yet to be asked for
+				said.denied[name+"/"+stage] = true
+			}
 		case approval && value == "true":
 			delete(said.denied, name+"/"+stage)
 		}

@@ -62,15 +62,17 @@ func (s *said) cutOf(rollout string) (m mask) {
 	return m
 }
 
+// late says whether a look had to put a rollout off.
+func late(d gate.Decision, rollout string) bool {
+	gates := d.Gates[rollout]
+	return len(gates) == 1 && gates[0].Name == gate.GateTurn
+}
+
 // noteCut writes down whom people cut out, and whom they let come back. A look that had to put a rollout off has not heard of it,
 // nor one that may publish nothing.
 func (w *world) noteCut(snap, s *kv, a asked, d gate.Decision, said *said) {
 	if a.halted {
 		return
-	}
-	late := func(rollout string) bool {
-		gates := d.Gates[rollout]
-		return len(gates) == 1 && gates[0].Name == gate.GateTurn
 	}
 	for key, now := range a.lifts {
 		if !now {
@@ -83,7 +85,7 @@ func (w *world) noteCut(snap, s *kv, a asked, d gate.Decision, said *said) {
 	}
 	for _, v := range s.vetoes {
 		key, e, was := v.Rollout+"/"+v.ID, s.rollout(v.Rollout), snap.rollout(v.Rollout)
-		if e == nil || e.state.Phase.Ended() || w.seen == nil || late(v.Rollout) {
+		if e == nil || e.state.Phase.Ended() || w.seen == nil || late(d, v.Rollout) {
 			continue
 		}
 		if was == nil || was.state.Phase == gate.Waiting { // nobody has the change yet: it is as the key has it
