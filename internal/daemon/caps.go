@@ -186,7 +186,8 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 		yet := kept || cutOut
 		if !yet {
 			admitted, _ := reached.AdmittedAt(f.positions[at].String(), in)
-			yet = admitted.IsZero() && !slices.Contains(ahead, n.certname)
+			has := slices.Contains(ahead, n.certname) && gate.Capped(reached.Caps, f.positions[at].String(), in) == nil // a cap wins over such a pin
+			yet = admitted.IsZero() && !has
 		}
 		switch {
 		case !yet:

@@ -106,6 +106,35 @@ func TestHoldLeavesThePinned(t *testing.T) {
 	l.on("production_1", "n03", "n05")
 }
 
+// TestHoldKeepsThePinnedThatAnotherKept: a pin to the candidate gives nothing to a node that a hold keeps, so that a second hold, written before
+// the nodes of the first are back, keeps it as well.
+func TestHoldKeepsThePinnedThatAnotherKept(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("ntp", "production_2")
+	l.until("ntp", gate.Running)
+	l.hold("first", `{certname=~"n0[57]"}`, l.now.Add(6*time.Hour))
+	l.asks(tree.PinKey("n07"), gate.Pin{To: segments.ToCandidate, By: "anna", Comment: "try it"})
+	l.tick()
+	l.tick()
+	if pins := l.snapshot().Document.Pins; len(pins) != 1 {
+		t.Fatalf("pins %+v; closed gates: %s", pins, l.closed("ntp"))
+	}
+	l.on("production_1", "n05", "n07")
+	l.set("flags/ntp/pause", "true")
+	l.remove(tree.HoldKey("first"))
+	l.look()
+	l.hold("second", `{certname="n07"}`, l.now.Add(6*time.Hour))
+	l.look()
+	l.set("flags/ntp/pause", "false")
+	for range 4 {
+		l.tick()
+	}
+	l.on("production_1", "n07")
+	if s := l.state("ntp"); !s.Caps[0].Over() {
+		t.Errorf("nobody came back from the first: %s", l.closed("ntp"))
+	}
+}
+
 // inFra1 lists the nodes of fra1, without one.
 func (l *lab) inFra1(but string) (out []string) {
 	for i, n := range l.nodes {

@@ -118,7 +118,7 @@ func (w *world) keeps(s *kv, e *entry, source, text string) (kept mask, all bool
 		yet := has(kept, i) || cutOut || w.mutation == "hold takes the change"
 		if !yet {
 			at, _ := w.state(&reached, i)
-			yet = at.IsZero() && !has(ahead, i)
+			yet = at.IsZero() && !(has(ahead, i) && w.capped(reached.state.Caps, e.spec.Salt, i) == nil)
 		}
 		switch {
 		case !yet:
