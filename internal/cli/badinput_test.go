@@ -42,7 +42,7 @@ func TestBadInput(t *testing.T) {
 // TestStackedFits: on a terminal no line of a plan's tables is wider than it, and nothing but segments' names and sentences is cut.
 func TestStackedFits(t *testing.T) {
 	rows := [][]cell{texts("STAGE", "SEGMENT", "NEW", "TOTAL", "BEGINS", "ENDS"),
-		texts("dc-fra1-1", "datacenters-dc-fra1-with-a-long-name (200)", "1234", "5678", "Fri 2026-12-04 10:00 CET", "Fri 2026-12-04 15:00 CET"),
+		texts("dc-fra1-1", "datacenters-dc-fra1-with-a-rather-long-name (200)", "1234", "5678", "Fri 2026-12-04 10:00 CET", "Fri 2026-12-04 15:00 CET"),
 		texts("dc-rest", "everyone (400)", "1", "2", "never: outside business_hours, and nothing tells when that ends, whoever asks for it")}
 	for _, width := range []int{0, 70, 80, 100, 120, 300} {
 		var b bytes.Buffer
@@ -56,6 +56,12 @@ func TestStackedFits(t *testing.T) {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("%d columns: no %q in\n%s", width, want, b.String())
 			}
+		}
+		const name = "datacenters-dc-fra1-with-a-rather-long-name (200)" // whole where cutting the table once more leaves room for it
+		var more bytes.Buffer
+		stacked(&more, &look{width: width}, rows, 2, 4)
+		if !strings.Contains(b.String(), name) && width != 70 || !strings.Contains(more.String(), name) {
+			t.Errorf("%d columns: the segment is cut\n%s\n%s", width, b.String(), more.String())
 		}
 		if one := width == 0 || width == 300; one != (strings.Count(b.String(), "dc-rest") == 1) {
 			t.Errorf("%d columns:\n%s", width, b.String())

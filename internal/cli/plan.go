@@ -165,7 +165,7 @@ func renderPlan(w io.Writer, l *look, v *plan.Plan, by string) {
 	if v.Settling > 0 {
 		rows = append(rows, texts("(settling)", "everyone", "100%", number(v.Settling), number(v.Nodes), "0"))
 	}
-	stacked(w, l, rows, 9)
+	stacked(w, l, rows, 6, 9)
 	if by != "" {
 		renderDomains(w, l.painter, v, by)
 	}

@@ -10,36 +10,44 @@ import (
 // leastSegment is how far the names of segments are cut on a narrow screen.
 const leastSegment = 8
 
-// stacked writes a table that is wider than the terminal as two, with the first column in both: what stands before the column cut,
-// and what follows. The second column, names of segments, gives way where the first part is still too wide.
-func stacked(w io.Writer, l *look, rows [][]cell, cut int) {
-	if l.width == 0 || tableWidth(rows) <= l.width {
+// stacked writes a table that is wider than the terminal as several, with the first column in each: it is cut before the last of cuts, and what
+// stands before that before the next, as far as the width asks for it. The second column, names of segments, gives way where nothing is left to cut.
+func stacked(w io.Writer, l *look, rows [][]cell, cuts ...int) {
+	wide := l.width > 0 && tableWidth(rows) > l.width
+	if !wide || len(cuts) == 0 {
+		if wide {
+			narrow(l, rows)
+		}
 		table(w, l.painter, rows)
 		return
 	}
+	cut := cuts[len(cuts)-1]
 	first, second := make([][]cell, len(rows)), make([][]cell, len(rows))
 	for i, row := range rows {
 		first[i] = append([]cell{}, row[:min(cut, len(row))]...)
 		second[i] = append([]cell{row[0]}, row[min(cut, len(row)):]...)
 	}
 	second = slices.DeleteFunc(second, func(row []cell) bool { return len(row) == 1 })
-	most := 0
-	for _, row := range first {
-		most = max(most, widthOf(row[1].text))
-	}
-	if over := tableWidth(first) - l.width; over > 0 {
-		for _, row := range first {
-			row[1].text = fitCounted(row[1].text, max(leastSegment, most-over))
-		}
-	}
 	for _, row := range second { // a sentence in place of times is cut: a warning has the whole
 		if len(row) == 2 {
 			row[1].text = fit(row[1].text, max(leastSegment, l.width-columnsOf(second)[0]-2))
 		}
 	}
-	table(w, l.painter, first)
+	stacked(w, l, first, cuts[:len(cuts)-1]...)
 	fmt.Fprintln(w)
 	table(w, l.painter, second)
+}
+
+// narrow cuts the names of segments.
+func narrow(l *look, rows [][]cell) {
+	most := 0
+	for _, row := range rows {
+		most = max(most, widthOf(row[1].text))
+	}
+	over := tableWidth(rows) - l.width
+	for _, row := range rows {
+		row[1].text = fitCounted(row[1].text, max(leastSegment, most-over))
+	}
 }
 
 // tableFolded writes a table whose last column is a sentence: on a terminal it goes on below itself.

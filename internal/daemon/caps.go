@@ -19,7 +19,7 @@ const someNames = 5
 // and the holds that stop the whole of it.
 func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster, member func(set, print string) bool, out *gate.Rollout) error {
 	var wishes []gate.Wish
-	ahead := aheadOf(c.snap.Document.Pins, r.Spec.Name)
+	pins := pinsOf(c.snap.Document.Pins, r.Spec.Name)
 	for _, h := range c.snap.Holds {
 		if !h.Until.IsZero() && !c.now.Before(h.Until) && h.Err == "" {
 			continue
@@ -32,7 +32,7 @@ func (l *leader) caps(ctx context.Context, c *change, r *tree.Rollout, f *roster
 			wishes = append(wishes, gate.Wish{Source: source, Unknown: true})
 			continue
 		}
-		k := l.keeps(r, f, member, source, h.Selector, match, ahead)
+		k := l.keeps(r, f, member, source, h.Selector, match, pins)
 		if k.all {
 			out.Held = append(out.Held, h)
 			continue
@@ -136,7 +136,7 @@ type keeper struct {
 	selector string
 	steps    int    // of the state's admissions
 	caps     string // capsKey
-	ahead    []string
+	pins     []segments.Pin
 
 	set   segments.Set
 	fresh bool // set is not published yet
@@ -145,24 +145,24 @@ type keeper struct {
 	all   bool // nobody who is yet to come is left, so there is nothing to go on with
 }
 
-// aheadOf names the nodes that the document in force gives the candidate before their turn.
-func aheadOf(pins []segments.Pin, rollout string) (out []string) {
+// pinsOf gives the pins of the document in force that are for a rollout.
+func pinsOf(pins []segments.Pin, rollout string) (out []segments.Pin) {
 	for _, p := range pins {
-		if p.To == segments.ToCandidate && (p.Rollout == "" || p.Rollout == rollout) {
-			out = append(out, p.Certname)
+		if p.Rollout == "" || p.Rollout == rollout {
+			out = append(out, segments.Pin{Certname: p.Certname, To: p.To})
 		}
 	}
 	return out
 }
 
 // keeps gives the nodes that a hold keeps: those that match and do not have the change, and those that it kept before. Whoever
-// has the change keeps it, by a pin, too: ahead are those who do.
-func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string) bool, source, selector string, match func(*node) bool, ahead []string) *keeper {
+// has the change keeps it, by a pin of the document in force, too; whom such a pin keeps on baseline has it not, whether or not the state knows.
+func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string) bool, source, selector string, match func(*node) bool, pins []segments.Pin) *keeper {
 	key, steps, caps := r.Spec.Name+"/"+source, len(r.State.Admissions), capsKey(r.State.Caps)
-	if k := l.keepers[key]; k != nil && k.roster == f && k.inv == f.inv && k.selector == selector && k.steps == steps && k.caps == caps && slices.Equal(k.ahead, ahead) {
+	if k := l.keepers[key]; k != nil && k.roster == f && k.inv == f.inv && k.selector == selector && k.steps == steps && k.caps == caps && slices.Equal(k.pins, pins) {
 		return k
 	}
-	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps, ahead: ahead}
+	k := &keeper{roster: f, inv: f.inv, selector: selector, steps: steps, caps: caps, pins: pins}
 	own, cutOut := "", strings.HasPrefix(source, gate.CapCutOut+"/") // who is cut out had the change or not
 	for i := range r.State.Caps {
 		if c := &r.State.Caps[i]; r.State.Phase.Active() && c.Standing() && c.Source() == source {
@@ -171,6 +171,12 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 	}
 	reached := r.State // a pin to the candidate hides that the node's turn has come
 	reached.Caps = slices.DeleteFunc(slices.Clone(reached.Caps), func(c gate.Cap) bool { return c.Kind() == gate.CapAhead })
+	pinned := map[string]string{}
+	for _, p := range pins {
+		if pinned[p.Certname] != segments.ToBaseline {
+			pinned[p.Certname] = p.To
+		}
+	}
 	var fresh []string
 	rest := false
 	for at, i := range f.order {
@@ -186,8 +192,13 @@ func (l *leader) keeps(r *tree.Rollout, f *roster, member func(set, print string
 		yet := kept || cutOut
 		if !yet {
 			admitted, _ := reached.AdmittedAt(f.positions[at].String(), in)
-			has := slices.Contains(ahead, n.certname) && gate.Capped(reached.Caps, f.positions[at].String(), in) == nil // a cap wins over such a pin
-			yet = admitted.IsZero() && !has
+			yet = admitted.IsZero()
+			switch pinned[n.certname] {
+			case segments.ToBaseline:
+				yet = true
+			case segments.ToCandidate: // a cap wins over it
+				yet = yet && gate.Capped(reached.Caps, f.positions[at].String(), in) != nil
+			}
 		}
 		switch {
 		case !yet:

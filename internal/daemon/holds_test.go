@@ -135,6 +135,37 @@ func TestHoldKeepsThePinnedThatAnotherKept(t *testing.T) {
 	}
 }
 
+// TestHoldKeepsWhomTheDocumentPins: a node that a pin keeps on baseline has not the change, even where the state has not heard of the pin, as
+// when it came and went before the inventory was read: a hold keeps it there.
+func TestHoldKeepsWhomTheDocumentPins(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("ntp", "production_2")
+	l.untilStage("ntp", 2)
+	l.tick()
+	l.on("production_2", "n00")
+	l.asks(tree.PinKey("n00"), gate.Pin{To: segments.ToBaseline, By: "anna", Comment: "disk"})
+	inventory := l.l.collector.inventory
+	l.l.collector.inventory = nil
+	l.look()
+	if s := l.state("ntp"); len(s.Caps) != 0 || len(l.snapshot().Document.Pins) != 1 {
+		t.Fatalf("caps %+v, pins %+v", s.Caps, l.snapshot().Document.Pins)
+	}
+	l.accept()
+	if got := l.answer("n00"); got != "production_1" {
+		t.Fatalf("n00 has %s", got)
+	}
+	l.remove(tree.PinKey("n00"))
+	l.hold("disk", `{certname="n00"}`, l.now.Add(6*time.Hour))
+	l.l.collector.inventory = inventory
+	for range 3 {
+		l.tick()
+	}
+	l.on("production_1", "n00")
+	if pins := l.snapshot().Document.Pins; len(pins) != 0 {
+		t.Errorf("pins %+v", pins)
+	}
+}
+
 // inFra1 lists the nodes of fra1, without one.
 func (l *lab) inFra1(but string) (out []string) {
 	for i, n := range l.nodes {

@@ -112,13 +112,14 @@ func (w *world) keeps(s *kv, e *entry, source, text string) (kept mask, all bool
 		kept = w.members[own]
 	}
 	reached, ahead := *e, w.gives(&segments.Document{Pins: s.doc.Pins}, &segments.Rollout{Name: e.spec.Name})
+	behind := w.toBaseline(&s.doc, e.spec.Name)
 	reached.state.Caps = without(e.state.Caps, func(c gate.Cap) bool { return c.Kind() == gate.CapAhead })
 	rest, some := false, false
 	for _, i := range w.seen {
 		yet := has(kept, i) || cutOut || w.mutation == "hold takes the change"
 		if !yet {
 			at, _ := w.state(&reached, i)
-			yet = at.IsZero() && !(has(ahead, i) && w.capped(reached.state.Caps, e.spec.Salt, i) == nil)
+			yet = at.IsZero() && !(has(ahead, i) && w.capped(reached.state.Caps, e.spec.Salt, i) == nil) || has(behind, i)
 		}
 		switch {
 		case !yet:
