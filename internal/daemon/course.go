@@ -22,9 +22,10 @@ type course struct {
 	stage      int
 	admissions int // how many of the state's are taken over
 
-	strata   map[string]string // of this stage, by analyzer.StratumKey
-	at       []int32           // by number in the ledger: place in nodes, -1 for others
-	ids      []uint32          // beside nodes: their numbers in the ledger
+	strata   map[string]string  // of this stage, by analyzer.StratumKey
+	peers    segments.Threshold // how far earlier stages went in the nodes that are compared, see level
+	at       []int32            // by number in the ledger: place in nodes, -1 for others
+	ids      []uint32           // beside nodes: their numbers in the ledger
 	nodes    []analyzer.Node
 	sums     []analyzer.Summary // beside nodes
 	progress []analyzer.Progress
@@ -183,12 +184,13 @@ func (l *ledger) follow(spec *gate.Spec, state *gate.State, r *roster, lookback 
 			c.habit(l, id, int32(i))
 		}
 		if controls || fresh(i) {
-			set := state.Stages[stage].Set
-			n.Outside = by < 0 && set != "" && !member(set, segments.Fingerprint(n.Certname))
 			c.sums[i].Odd = nil
 			c.odd(l, id, int32(i))
 			c.slower(l, id, int32(i))
 		}
+	}
+	if controls || listed {
+		c.level(state, stage, member, controls, fresh)
 	}
 	switch attributes := spec.PolicyOf(stage).Strata; {
 	case controls:
@@ -343,7 +345,7 @@ func (c *course) inherit(old *course) (fresh func(i int) bool) {
 		n, was := &c.nodes[i], &old.nodes[k]
 		n.AdmittedAt, n.Stage, n.Stratum, n.Outside, n.Unproven = was.AdmittedAt, was.Stage, was.Stratum, was.Outside, was.Unproven
 	}
-	c.started, c.stage, c.strata, c.measured = old.started, old.stage, old.strata, old.measured
+	c.started, c.stage, c.strata, c.peers, c.measured = old.started, old.stage, old.strata, old.peers, old.measured
 	return func(i int) bool { return !known[i] }
 }
 

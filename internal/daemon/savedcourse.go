@@ -7,18 +7,20 @@ import (
 
 	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/segments"
 )
 
 // savedCourse says of which rollout the records are that follow. A rollout of the same name with another salt is another one.
 type savedCourse struct {
-	Name      string            `json:"name"`
-	Salt      string            `json:"salt"`
-	Candidate string            `json:"candidate"`
-	Stage     int               `json:"stage"`
-	Started   time.Time         `json:"started"`
-	Strata    map[string]string `json:"strata"`
-	Names     []string          `json:"names"` // of strata, by number
-	Nodes     int               `json:"nodes"`
+	Name      string             `json:"name"`
+	Salt      string             `json:"salt"`
+	Candidate string             `json:"candidate"`
+	Stage     int                `json:"stage"`
+	Started   time.Time          `json:"started"`
+	Strata    map[string]string  `json:"strata"`
+	Peers     segments.Threshold `json:"peers"`
+	Names     []string           `json:"names"` // of strata, by number
+	Nodes     int                `json:"nodes"`
 }
 
 // Flags of a node in a rollout.
@@ -31,7 +33,7 @@ const (
 // saveCourse writes a rollout's nodes as they are now. It fails if the rollout turns in between.
 func (l *ledger) saveCourse(w *savedWriter, name string, c *course) error {
 	l.mu.Lock()
-	h := savedCourse{Name: name, Salt: c.salt, Candidate: c.name, Stage: c.stage, Started: c.started, Strata: c.strata, Nodes: len(c.nodes)}
+	h := savedCourse{Name: name, Salt: c.salt, Candidate: c.name, Stage: c.stage, Started: c.started, Strata: c.strata, Peers: c.peers, Nodes: len(c.nodes)}
 	stage, started, admissions, caps := c.stage, c.started, c.admissions, c.caps
 	numbers := map[string]uint16{}
 	for i := range c.nodes {
@@ -91,7 +93,7 @@ func (r *savedReader) course(l *ledger) (name string, c *course, err error) {
 	if h.Name == "" || h.Nodes < 0 || h.Nodes > nodes || h.Stage < 0 || h.Started.IsZero() {
 		return h.Name, nil, fmt.Errorf("%d nodes of %d, stage %d since %s", h.Nodes, nodes, h.Stage, h.Started)
 	}
-	c = &course{salt: h.Salt, name: h.Candidate, stage: h.Stage, started: h.Started.UTC(), strata: h.Strata, at: make([]int32, nodes),
+	c = &course{salt: h.Salt, name: h.Candidate, stage: h.Stage, started: h.Started.UTC(), strata: h.Strata, peers: h.Peers, at: make([]int32, nodes),
 		nodes: make([]analyzer.Node, h.Nodes), sums: make([]analyzer.Summary, h.Nodes), progress: make([]analyzer.Progress, h.Nodes), cut: make([]bool, h.Nodes)}
 	for i := range c.at {
 		c.at[i] = -1
