@@ -26,8 +26,8 @@ func (c *cohorts) lasting(check int) string {
 	}
 	all := c.risk(check)
 	var test stats.EProcess
-	var got folded
-	top := math.Inf(-1)
+	var got, then folded
+	top, until := math.Inf(-1), int64(0)
 	for rest := all.events; len(rest) > 0; {
 		y1, y0 := all.left(rest[0].at)
 		n, canaries := 0, 0
@@ -40,7 +40,9 @@ func (c *cohorts) lasting(check int) string {
 			if err := test.Event(y1, y0, n, canaries); err != nil {
 				return err.Error()
 			}
-			top = max(top, test.LogE())
+			if e := test.LogE(); e > top {
+				top, then, until = e, got, rest[n-1].at
+			}
 		}
 		for _, e := range rest[:n] {
 			all.goes(e.admitted)
@@ -52,8 +54,8 @@ func (c *cohorts) lasting(check int) string {
 	if top < enough || got.canary < 2 || (float64(got.canary)-got.expected)/float64(exposed) <= c.policy.Checks.event(check).Tolerate {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d of the %d nodes that %s for the first time since the rollout began have the change, with those of earlier stages; %.2g would by chance (e-value %.2g, %.3g is enough): a person has to look",
-		eventNames[check], got.canary, got.canary+got.control, eventWords[check], got.expected, math.Exp(top), math.Exp(enough))
+	return fmt.Sprintf("%s: %d of the %d nodes that %s for the first time since the rollout began, until %s, had the change by then, those of earlier stages included; %.2g would by chance (e-value %.2g, %.3g is enough): a person has to look",
+		eventNames[check], then.canary, then.canary+then.control, eventWords[check], time.UnixMilli(until).UTC().Format(time.RFC3339), then.expected, math.Exp(top), math.Exp(enough))
 }
 
 // risk is who could still have a first event in the rollout, as time goes on.
