@@ -141,7 +141,7 @@ func (t *tally) answered(c *cohorts, h *history) {
 	if s.Admitted {
 		reference = h.AdmittedAt.Time()
 		t.quiet += oneIf(s.Silent)
-		in = t.intake(h.AdmittedAt)
+		in = t.intake(h.admission())
 		in.nodes++
 	} else {
 		t.controls++

@@ -16,10 +16,11 @@ import (
 const lastingError = .01
 
 // lasting watches the nodes of earlier stages, which are in neither arm of this one: a change that breaks a node only after hours
-// shows there first. Everyone that was healthy when the rollout began is a control until its admission and a canary from then on,
-// until it fails for the first time; if the change does nothing, the next to fail is a canary with the probability of the canaries'
-// share in those that are left (facts: 2.3). Both are counted at the same time, so a fleet that fails more by the hour looks the
-// same in both. What it says holds the stage, for a person.
+// shows there first. Everyone that was healthy when the rollout began is a control until its admission, and a canary from when the
+// next stage begins, until it fails for the first time. In between the stage's own test watches it, and it takes no part here. If the
+// change does nothing, the next to fail is a canary with the probability of the canaries' share in those that are left (facts: 2.3).
+// Both are counted at the same time, so a fleet that fails more by the hour looks the same in both. What it says holds the stage, for
+// a person.
 func (c *cohorts) lasting(check int) string {
 	if c.frame.early == 0 || len(c.tally.intakes) == 0 {
 		return ""
@@ -29,15 +30,24 @@ func (c *cohorts) lasting(check int) string {
 	var got, then folded
 	top, until := math.Inf(-1), int64(0)
 	for rest := all.events; len(rest) > 0; {
-		y1, y0 := all.left(rest[0].at)
-		n, canaries := 0, 0
-		for n < len(rest) && rest[n].at/1000 == rest[0].at/1000 && (n == 0 || !all.joins(rest[n].at)) {
-			canaries += oneIf(rest[n].canary)
+		all.moveTo(rest[0].at)
+		y1, y0 := all.y1, all.y0
+		n, of, canaries := 0, 0, 0
+		for n < len(rest) && rest[n].at/1000 == rest[0].at/1000 && (n == 0 || !all.moves(rest[n].at)) {
+			switch all.side(rest[n].intake) {
+			case asCanary:
+				canaries++
+				of++
+			case asControl:
+				of++
+			}
 			n++
 		}
-		got.add(y1, y0, n, canaries)
-		if y1 > 0 && y0 > 0 {
-			if err := test.Event(y1, y0, n, canaries); err != nil {
+		if of > 0 {
+			got.add(y1, y0, of, canaries)
+		}
+		if of > 0 && y1 > 0 && y0 > 0 {
+			if err := test.Event(y1, y0, of, canaries); err != nil {
 				return err.Error()
 			}
 			if e := test.LogE(); e > top {
@@ -45,55 +55,93 @@ func (c *cohorts) lasting(check int) string {
 			}
 		}
 		for _, e := range rest[:n] {
-			all.goes(e.admitted)
+			all.goes(e.intake)
 		}
 		rest = rest[n:]
 	}
 	enough := -math.Log(lastingError / 2)
-	exposed := max(c.tally.whole.exposed, got.canary)
+	exposed := max(c.tally.whole.exposed-c.tally.stage.exposed, got.canary)
 	if top < enough || got.canary < 2 || (float64(got.canary)-got.expected)/float64(exposed) <= c.policy.Checks.event(check).Tolerate {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d of the %d nodes that %s for the first time since the rollout began, until %s, had the change by then, those of earlier stages included; %.2g would by chance (e-value %.2g, %.3g is enough): a person has to look",
+	return fmt.Sprintf("%s: %d of the %d nodes that %s for the first time since the rollout began, until %s, had the change since an earlier stage, %.2g would by chance (e-value %.2g, %.3g is enough): a person has to look",
 		eventNames[check], then.canary, then.canary+then.control, eventWords[check], time.UnixMilli(until).UTC().Format(time.RFC3339), then.expected, math.Exp(top), math.Exp(enough))
 }
+
+// The parts of a node in the rollout, in their order.
+const (
+	asControl = iota
+	asOwn     // of the stage that is judged at the time
+	asCanary
+)
 
 // risk is who could still have a first event in the rollout, as time goes on.
 type risk struct {
 	intakes []intake
-	gone    []int // by intake, of those that are not admitted yet
-	next    int   // the first intake that is not admitted yet
+	gone    []int // by intake
+	sides   []int // by intake, as what its nodes count
+	steps   []turn
 	y1, y0  int
 	events  []firstEvent
+}
+
+// turn is when the nodes of an intake become something else.
+type turn struct {
+	at           int64 // ms
+	intake, side int
 }
 
 type firstEvent struct {
 	at       int64 // ms
 	certname string
-	admitted Moment // 0 = never
-	canary   bool
+	intake   int // -1 = never admitted
 }
 
 // risk lists the first events by time, at the time at which the rollout began.
 func (c *cohorts) risk(check int) risk {
-	r := risk{intakes: c.tally.intakes, gone: make([]int, len(c.tally.intakes)), y0: c.tally.controls}
-	for _, in := range r.intakes {
-		r.y0 += in.nodes
+	in := c.tally.intakes
+	r := risk{intakes: in, gone: make([]int, len(in)), sides: make([]int, len(in)), y0: c.tally.controls}
+	next, after := map[int32]int64{}, int64(0) // when the stage after each began
+	begins := map[int32]int64{}
+	for i := range in {
+		if _, known := begins[in[i].stage]; !known {
+			begins[in[i].stage] = in[i].at.milli()
+		}
 	}
-	began := r.intakes[0].at.Time()
+	for stage := int32(c.evidence.StageIndex); stage >= 0; stage-- { // the nodes of the last one have none
+		next[stage] = after
+		if at, known := begins[stage]; known {
+			after = at
+		}
+	}
+	for i := range in {
+		r.y0 += in[i].nodes
+		at := in[i].at.milli()
+		r.steps = append(r.steps, turn{at, i, asOwn})
+		if end := next[in[i].stage]; end > 0 {
+			r.steps = append(r.steps, turn{max(at, end), i, asCanary})
+		}
+	}
+	slices.SortFunc(r.steps, func(a, b turn) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.intake, b.intake), cmp.Compare(a.side, b.side))
+	})
+	began := in[0].at.Time()
 	back := began.Add(-c.policy.lookBack())
 	for _, list := range [][]*history{c.canaries, c.controls} {
 		for _, h := range list {
 			if h.state.Excluded || h.Outside {
 				continue
 			}
+			of := -1
+			if h.Admitted() {
+				of, _ = slices.BinarySearchFunc(in, h.admission(), intake.compare)
+			}
 			first, before := c.firstEvent(h, check, back, began)
 			switch {
 			case before:
-				r.goes(h.AdmittedAt)
+				r.goes(of)
 			case !first.IsZero():
-				at := first.UnixMilli()
-				r.events = append(r.events, firstEvent{at: at, certname: h.Certname, admitted: h.AdmittedAt, canary: h.Admitted() && h.AdmittedAt.milli() <= at})
+				r.events = append(r.events, firstEvent{at: first.UnixMilli(), certname: h.Certname, intake: of})
 			}
 		}
 	}
@@ -120,30 +168,37 @@ func (c *cohorts) firstEvent(h *history, check int, back, began time.Time) (firs
 	return first, before
 }
 
-// joins says whether somebody is admitted by a time who is not yet.
-func (r *risk) joins(at int64) bool {
-	return r.next < len(r.intakes) && r.intakes[r.next].at.milli() <= at
+// moves says whether somebody becomes something else by a time.
+func (r *risk) moves(at int64) bool { return len(r.steps) > 0 && r.steps[0].at <= at }
+
+// moveTo goes on to a time that is no earlier than the last.
+func (r *risk) moveTo(at int64) {
+	for ; r.moves(at); r.steps = r.steps[1:] {
+		k, left := r.steps[0].intake, r.intakes[r.steps[0].intake].nodes-r.gone[r.steps[0].intake]
+		if r.sides[k] = r.steps[0].side; r.sides[k] == asOwn {
+			r.y0 -= left
+		} else {
+			r.y1 += left
+		}
+	}
 }
 
-// left are the canaries and controls without an event at a time that is no earlier than the last.
-func (r *risk) left(at int64) (y1, y0 int) {
-	for ; r.joins(at); r.next++ {
-		n := r.intakes[r.next].nodes - r.gone[r.next]
-		r.y1, r.y0 = r.y1+n, r.y0-n
+func (r *risk) side(intake int) int {
+	if intake < 0 {
+		return asControl
 	}
-	return r.y1, r.y0
+	return r.sides[intake]
 }
 
 // goes takes out a node that had its event.
-func (r *risk) goes(admitted Moment) {
-	k, joins := slices.BinarySearchFunc(r.intakes, admitted, func(in intake, at Moment) int { return cmp.Compare(in.at, at) })
-	switch {
-	case !joins:
+func (r *risk) goes(intake int) {
+	switch r.side(intake) {
+	case asControl:
 		r.y0--
-	case k < r.next:
+	case asCanary:
 		r.y1--
-	default:
-		r.y0--
-		r.gone[k]++
+	}
+	if intake >= 0 {
+		r.gone[intake]++
 	}
 }

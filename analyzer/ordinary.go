@@ -2,7 +2,6 @@ package analyzer
 
 import (
 	"slices"
-	"time"
 )
 
 // ordinary is all that a node adds to the counts to which nothing happened: alive, at risk, none of its runs kept, no event.
@@ -182,7 +181,7 @@ func (s *scope) count(o *ordinary, sign int) {
 }
 
 // into makes the beginnings of cohorts of the sum: what newCohorts would have, had it seen the ordinary nodes alone, but for names.
-func (c *counted) into(out *cohorts, strata []string, joins []time.Time) {
+func (c *counted) into(out *cohorts, strata []string, joins []admission) {
 	t, f := &out.tally, &out.frame
 	t.counts = c.counts
 	name := func(s *scope, from scope) { from.name = s.name; *s = from }
@@ -194,7 +193,7 @@ func (c *counted) into(out *cohorts, strata []string, joins []time.Time) {
 		if n == 0 {
 			continue
 		}
-		in := t.intake(MomentOf(joins[i]))
+		in := t.intake(joins[i])
 		in.nodes = n
 		if i < len(c.answered) {
 			for check := range in.answers {
@@ -204,12 +203,12 @@ func (c *counted) into(out *cohorts, strata []string, joins []time.Time) {
 	}
 	for i, n := range c.joined {
 		if n > 0 {
-			t.first = earliest(t.first, joins[i])
+			t.first = earliest(t.first, joins[i].at.Time())
 		}
 	}
 	for i, n := range c.planned {
 		if n > 0 {
-			f.started(joins[i], n)
+			f.started(joins[i].at.Time(), n)
 		}
 	}
 	for i := range c.groups {
@@ -227,7 +226,7 @@ func (c *counted) into(out *cohorts, strata []string, joins []time.Time) {
 	}
 }
 
-func (g *headcount) into(s *stratum, f *frame, joins []time.Time) {
+func (g *headcount) into(s *stratum, f *frame, joins []admission) {
 	s.measured, s.allControls = g.measured, g.controls
 	for check := range s.controls {
 		s.controls[check] = g.controls
@@ -237,7 +236,7 @@ func (g *headcount) into(s *stratum, f *frame, joins []time.Time) {
 		if n == 0 {
 			continue
 		}
-		j := s.joined(joins[k].UnixMilli())
+		j := s.joined(joins[k].at.milli())
 		j.all += n
 		for check := range j.n {
 			if check != correctiveEvents {
@@ -245,7 +244,7 @@ func (g *headcount) into(s *stratum, f *frame, joins []time.Time) {
 			}
 		}
 		j.n[correctiveEvents] += g.measuredOwn[k]
-		f.started(joins[k], n)
+		f.started(joins[k].at.Time(), n)
 	}
 	for i := range g.values {
 		for arm := range g.values[i] {

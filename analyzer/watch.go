@@ -21,8 +21,8 @@ type Watch struct {
 
 	strata  []string
 	stratum map[string]uint16
-	joins   []time.Time
-	join    map[Moment]uint16
+	joins   []admission
+	join    map[admission]uint16
 
 	touched []int32
 	dirty   []bool // beside nodes: it is in touched
@@ -73,7 +73,7 @@ func (w *Watch) begin(p Policy, e Evidence) bool {
 	if len(e.Nodes) == 0 || len(e.problems()) > 0 || p.Validate() != nil || &normalNodes(e.Nodes)[0] != &e.Nodes[0] {
 		return false
 	}
-	*w = Watch{policy: p, frame: frameOf(&e, e.Now, e.Sources.Through), nodes: e.Nodes, plain: make([]ordinary, len(e.Nodes)), stratum: map[string]uint16{}, join: map[Moment]uint16{},
+	*w = Watch{policy: p, frame: frameOf(&e, e.Now, e.Sources.Through), nodes: e.Nodes, plain: make([]ordinary, len(e.Nodes)), stratum: map[string]uint16{}, join: map[admission]uint16{},
 		dirty: make([]bool, len(e.Nodes)), kept: make([]bool, len(e.Nodes))}
 	for i := range e.Nodes {
 		w.Touch(i)
@@ -143,8 +143,8 @@ func (w *Watch) count(c *cohorts, i int32) bool {
 		w.strata = append(w.strata, n.Stratum)
 	}
 	if n.Admitted() {
-		if o.joined, known = number(w.join, n.AdmittedAt); !known {
-			w.joins = append(w.joins, n.AdmittedAt.Time())
+		if o.joined, known = number(w.join, n.admission()); !known {
+			w.joins = append(w.joins, n.admission())
 		}
 	}
 	if len(w.strata) >= 1<<16 || len(w.joins) >= 1<<16 {

@@ -7,19 +7,30 @@ import (
 	"time"
 )
 
-// intake is the nodes that were admitted at one time, of those between which chance decided.
+// intake is the nodes that a stage admitted at one time, of those between which chance decided.
 type intake struct {
-	at    Moment
+	admission
 	nodes int
 	// answers are those of them that count for a certified pass.
 	answers [eventChecks]int
 }
 
-// intake finds that of a time.
-func (t *tally) intake(at Moment) *intake {
-	i, found := slices.BinarySearchFunc(t.intakes, at, func(in intake, at Moment) int { return cmp.Compare(in.at, at) })
+type admission struct {
+	at    Moment
+	stage int32
+}
+
+func (n *Node) admission() admission { return admission{n.AdmittedAt, n.Stage} }
+
+func (in intake) compare(a admission) int {
+	return cmp.Or(cmp.Compare(in.at, a.at), cmp.Compare(in.stage, a.stage))
+}
+
+// intake finds that of an admission.
+func (t *tally) intake(of admission) *intake {
+	i, found := slices.BinarySearchFunc(t.intakes, of, intake.compare)
 	if !found {
-		t.intakes = slices.Insert(t.intakes, i, intake{at: at})
+		t.intakes = slices.Insert(t.intakes, i, intake{admission: of})
 	}
 	return &t.intakes[i]
 }

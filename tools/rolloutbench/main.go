@@ -78,6 +78,7 @@ type section struct {
 var sections = []section{
 	{"good", bench.good, 0},
 	{"bad", bench.bad, 0},
+	{"late", bench.late, 500},
 	{"certified", bench.certified, 500}, // below, no stage asks for it
 	{"rivals", bench.rivals, 0},
 	{"slower", bench.slower, 0},

@@ -51,13 +51,25 @@ var effects = []effect{
 }
 
 // bad: how changes that harm fare.
-func (b bench) bad(w io.Writer) {
+func (b bench) bad(w io.Writer) { b.harm(w, effects, 100) }
+
+// late: how those fare that harm after hours.
+func (b bench) late(w io.Writer) {
+	b.harm(w, []effect{
+		{name: "2 points of nodes fail from their fourth run on, in a way others do too", fails: .02, shared: true, late: 3},
+		{name: "5 points of nodes fail from their fourth run on, in a way others do too", fails: .05, shared: true, late: 3},
+		{name: "20 points of nodes fail from their fourth run on, in a way others do too", fails: .2, shared: true, late: 3},
+		{name: "2 points of nodes fail from their fourth run on, in a new way", fails: .02, late: 3},
+	}, 200)
+}
+
+func (b bench) harm(w io.Writer, effects []effect, salt uint64) {
 	for _, nodes := range b.fleets {
 		runs := max(4, b.of(nodes)/4)
 		fmt.Fprintf(w, "**%d nodes**, %d rollouts each, seed %d.\n\n", nodes, runs, b.seed)
 		table(w, "change", "taken back", "by", "held for a person", "missed", "nodes exposed at that time, median and most")
 		for i, e := range effects {
-			ends := b.play(worlds[1], e, nodes, runs, uint64(nodes)<<8+uint64(100+i), planFor(nodes))
+			ends := b.play(worlds[1], e, nodes, runs, uint64(nodes)<<8+salt+uint64(i), planFor(nodes))
 			row(w, e.name, part(ends, ending.back), causes(ends), part(ends, ending.waits), part(ends, ending.alone), exposed(ends))
 		}
 	}

@@ -47,8 +47,10 @@ type effect struct {
 	// that others fail in the same way, so that only counts can tell.
 	fails          float64
 	hidden, shared bool
-	silent         float64
-	slower         float64
+	// late is how many runs with the change go well first.
+	late   int32
+	silent float64
+	slower float64
 }
 
 var none = effect{name: "none"}
@@ -179,7 +181,7 @@ func (f *fleet) run(i int, outage bool) {
 	if f.world.drift {
 		rate *= 1 + math.Sin(float64(f.runAt(i, int(fate.next)).Hour())/24*2*math.Pi)
 	}
-	own, broken := f.rng.Float64() < rate, candidate && fate.hit
+	own, broken := f.rng.Float64() < rate, candidate && fate.hit && fate.next >= fate.first+f.change.late
 	if own && f.world.lasting > 0 && fate.next >= fate.until {
 		fate.until, fate.what = fate.next+int32(f.world.lasting), ""
 		if f.rng.Float64() < .5 {
