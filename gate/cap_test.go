@@ -238,16 +238,6 @@ func TestEndedPinStaysOutOfLaterRollouts(t *testing.T) {
 	}
 }
 
-// TestPinThatNoDocumentHadTakesNothing: a pin that ends before a document had it has taken the change from nobody, and its end does not
-// either.
-func TestPinThatNoDocumentHadTakesNothing(t *testing.T) {
-	s, _ := pinned(t)
-	d := Decide(s.w)
-	if caps := d.States["ntp"].Caps; len(d.Document.Pins) > 0 || len(caps) != 1 || !caps[0].Over() {
-		t.Errorf("pins %+v, caps %+v", d.Document.Pins, caps)
-	}
-}
-
 // TestCapsWaitForADocument: while nothing may be published edges give the change to whoever a hold, a pin or a cut-out is to keep from it. One
 // that comes and goes meanwhile has taken nothing, and its end takes nothing.
 func TestCapsWaitForADocument(t *testing.T) {

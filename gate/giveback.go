@@ -34,23 +34,7 @@ func (s *stepper) noteCaps() {
 	if len(news) > 0 { // one event for all: they fit into one transaction
 		s.event(EventCaps, -1, "sluice", strings.Join(news, "; "))
 	}
-	was := s.state.Caps
 	s.state.Caps, s.changed = slices.Clone(s.r.Caps), true
-	for i := range s.state.Caps {
-		if c := &s.state.Caps[i]; !c.Standing() && !c.Over() && s.unheard(c, was) {
-			c.Steps = append(slices.Clone(c.Steps), CapStep{At: s.w.Now, Limit: segments.All})
-		}
-	}
-}
-
-// unheard says whether a pin to baseline that ends now was in no document, as while nothing is published: its node never lost the
-// change, and must not lose it by the end of the pin.
-func (s *stepper) unheard(c *Cap, was []Cap) bool {
-	certname, isPin := strings.CutPrefix(c.Source(), CapPin+"/")
-	ends := slices.ContainsFunc(was, func(o Cap) bool { return o.ID == c.ID && o.Standing() })
-	return isPin && ends && !slices.ContainsFunc(s.w.Document.Pins, func(p segments.Pin) bool {
-		return p.Certname == certname && keepsBaseline(p, s.r.Spec.Name)
-	})
 }
 
 // mostNews is how many caps one event names.

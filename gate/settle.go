@@ -15,6 +15,7 @@ func (s *stepper) settle() {
 		st.Target = segments.All
 		if s.w.Blast == (BlastRule{}) {
 			st.Threshold, st.Admitted, st.Full = segments.All, s.r.Current.present(segments.All), s.w.Now
+			st.Came.Admitted = 0
 			s.state.Admissions = append(s.state.Admissions, Admission{At: s.w.Now, Stage: i, Set: st.Set, Threshold: segments.All})
 		} else {
 			text = fmt.Sprintf("every stage has passed: %s held back %s within the limit on unproven change", count(s.heldBack(), "node"), agree(s.heldBack(), "comes", "come"))

@@ -95,6 +95,10 @@ type StageState struct {
 	Passed    time.Time          `json:"passed,omitzero"`  // when it was left
 	Verdict   string             `json:"verdict,omitzero"` // digest of the evidence it was left on
 	Skipped   bool               `json:"skipped,omitzero"` // it added nobody: earlier stages had all of its nodes
+	// Came are, in a stage for everyone, nodes that are there now and were not when Count and Admitted were taken: they make up for none that left.
+	Came Came `json:"came,omitzero"`
+	// Recounted is when a person took the nodes that were there for all.
+	Recounted time.Time `json:"recounted,omitzero"`
 }
 
 // Admission is one step of a threshold.

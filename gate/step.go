@@ -75,6 +75,7 @@ type stepper struct {
 func (s *stepper) step() {
 	s.noteFlags()
 	s.noteLooks()
+	s.noteCame()
 	s.noteCaps()
 	s.noteOrders()
 	if why := s.superseded(); why != "" {
@@ -224,7 +225,7 @@ func (s *stepper) raise(i int, p Population, t segments.Threshold) {
 	if p.fresh(t) == p.fresh(st.Target) {
 		t = st.Target // nobody is left between the two
 	}
-	st.Threshold, st.Admitted = t, p.present(t)
+	st.Threshold, st.Admitted, st.Came.Admitted = t, p.present(t), 0
 	if t == st.Target {
 		st.Full = s.w.Now
 	}

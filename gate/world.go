@@ -41,6 +41,8 @@ type Rollout struct {
 	Verdict analyzer.Verdict
 	// Current and Next are the populations of the current stage and of the one after it.
 	Current, Next Population
+	// Came are the nodes that came since the counts of the current stage were taken, where it is for everyone; as far as names are known.
+	Came Came
 	// Snapshots are the segments that are resolved once, when the rollout begins; nil after that.
 	Snapshots map[string]SetRef
 	// Held are holds that stop the whole rollout: those that cannot be read, and those that leave nobody to go on with.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,15 +149,18 @@ asks sluiced with --api or SLUICE_API.
 		p.approvalCommand("approve"), p.approvalCommand("deny"), p.unvetoCommand(), p.confirmRestoreCommand(),
 		p.auditCommand(), p.planCommand(), p.scheduleCommand(), compareCommand(), replayCommand(), checkCommand(), versionCommand())
 	// cobra's own errors about flags and arguments are wrong usage too.
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%s: %v", c.Name(), err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%s: %v", verbOf(c), err) })
 	return root
 }
+
+// verbOf is a command as people type it, such as hold add.
+func verbOf(c *cobra.Command) string { return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") }
 
 // args checks the number of positional arguments.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
-			return usage("%s: %v (usage: %s)", c.Name(), err, c.UseLine())
+			return usage("%s: %v (usage: %s)", verbOf(c), err, c.UseLine())
 		}
 		return nil
 	}

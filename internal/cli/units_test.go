@@ -39,6 +39,8 @@ func TestUsage(t *testing.T) {
 	s.fails(ExitUsage, `unknown command "statu"; did you mean`, "statu")
 	s.fails(ExitUsage, `unknown command "conf"`, "check", "conf")
 	s.fails(ExitUsage, "unknown flag", "list", "--colour")
+	s.fails(ExitUsage, "hold add: unknown flag: --selector", "hold", "add", "--selector", "{}")
+	s.fails(ExitUsage, "hold add: accepts 2 arg(s), received 1 (usage: sluice hold add ID SELECTOR", "hold", "add", "{}")
 	s.fails(ExitUsage, "expected the names of rollouts", "pause", "--reason", "x")
 	s.fails(ExitUsage, "accepts 1 arg", "why")
 	s.fails(ExitUsage, "expected 1 or more", "audit", "-n", "0")

@@ -36,6 +36,7 @@ type leader struct {
 	resolutions  map[string]*resolution
 	lists        map[string]listed // by query
 	keepers      map[string]*keeper
+	comings      map[string]*gate.Coming // by rollout
 	edges        map[string]heard
 	audited      map[string]bool // hashes of the entries in the local file
 	conflicts    int             // looks in a row that somebody else's write came between
@@ -49,7 +50,7 @@ type leader struct {
 func newLeader(s store.Store, lease store.Lease, site *site, c *collector, m *metrics, log zerolog.Logger, now func() time.Time) *leader {
 	return &leader{store: s, lease: lease, site: site, collector: c, sets: &sets{store: s, have: map[string]segments.Set{}},
 		log: log, now: now, metrics: m, published: func() {}, statuses: map[string]tree.Status{}, rosters: map[string]*roster{}, tracks: map[string]*trackCache{}, grown: map[string]grown{},
-		resolutions: map[string]*resolution{}, lists: map[string]listed{}, keepers: map[string]*keeper{}, edges: map[string]heard{}}
+		resolutions: map[string]*resolution{}, lists: map[string]listed{}, keepers: map[string]*keeper{}, comings: map[string]*gate.Coming{}, edges: map[string]heard{}}
 }
 
 // mostConflicts is how often in a row a look is taken again at once because of another one's write.
@@ -169,6 +170,7 @@ func (l *leader) weigh(ctx context.Context, c *change) (gate.World, map[string]*
 		r := c.snap.Rollout(name)
 		return r == nil || r.State.Phase.Ended()
 	})
+	maps.DeleteFunc(l.comings, func(name string, _ *gate.Coming) bool { return l.rosters[name] == nil })
 	maps.DeleteFunc(l.keepers, func(key string, k *keeper) bool {
 		name, _, _ := strings.Cut(key, "/")
 		return l.rosters[name] != k.roster

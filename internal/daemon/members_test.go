@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/internal/why"
 	"github.com/openinfrastructure/sluice/puppetdb/puppetdbtest"
 )
@@ -190,4 +191,45 @@ func TestSitesENCFails(t *testing.T) {
 	l.until("ntp", gate.Completed)
 	l.tick()
 	l.on("production_2", l.nodes...)
+}
+
+// TestReplacedNodesHold: nodes that left and were replaced under other names are as many as before, and hold a stage for everyone all the same;
+// the next leader, who does not know their names, has their number.
+func TestReplacedNodesHold(t *testing.T) {
+	l := newLab(t, 12).lead()
+	l.start("ntp", "production_2")
+	l.untilStage("ntp", 3)
+	l.tick()
+	l.set("flags/ntp/pause", "true")
+	l.tick()
+	for _, n := range []string{"n04", "n05", "n06"} {
+		l.deactivate(n)
+	}
+	l.nodes = append(slices.DeleteFunc(slices.Clone(l.nodes), func(n string) bool { return n == "n04" || n == "n05" || n == "n06" }), "m04", "m05", "m06")
+	for range 3 {
+		l.tick()
+	}
+	if got := l.count(); got != 12 {
+		t.Fatalf("%d nodes are on the track", got)
+	}
+	for _, who := range []string{"this leader", "the next"} {
+		if why := l.closed("ntp"); !strings.Contains(why, "3 of the 12 nodes that it") {
+			t.Errorf("%s: closed gates: %s, %+v", who, why, l.state("ntp").Stages[2])
+		}
+		l.failover()
+		l.tick()
+	}
+	l.set("flags/ntp/pause", "false")
+	for range 12 {
+		l.tick()
+	}
+	if s := l.state("ntp"); s.Phase == gate.Completed {
+		t.Errorf("completed without a person's word: %+v", s.Stages[2])
+	}
+	l.request("promote", tree.Request{Kind: tree.RequestPromote, Rollout: "ntp", Stage: l.state("ntp").Stages[2].Name})
+	l.until("ntp", gate.Settling)
+	l.tick()
+	if why, st := l.closed("ntp"), l.state("ntp").Stages[2]; strings.Contains(why, "have left") || st.Came != (gate.Came{}) {
+		t.Errorf("after a person's word: closed gates: %s, %+v", why, st)
+	}
 }

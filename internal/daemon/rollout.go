@@ -69,6 +69,12 @@ func (l *leader) rollout(ctx context.Context, c *change, r *tree.Rollout, tracks
 		}
 	}
 	f.domains(w.Blast, &out)
+	coming := l.comings[r.Spec.Name]
+	if coming == nil {
+		coming = &gate.Coming{}
+		l.comings[r.Spec.Name] = coming
+	}
+	out.Came = coming.Look(&r.State, f.positions)
 	if r.State.Phase.Active() {
 		course := l.collector.ledger.follow(&r.Spec, &r.State, f, l.collector.lookBack(), member)
 		e := l.evidence(r, c.snap.Rollouts, course, t.Baseline, c.now)

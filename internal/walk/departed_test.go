@@ -12,7 +12,33 @@ import (
 // threshold had passed when it was last raised.
 type had struct {
 	stage           string
-	began, admitted int
+	began, admitted counted
+}
+
+// counted are some nodes, and by whom: another leader, and one that has started since, knows their number and not their names.
+type counted struct {
+	nodes mask
+	who   *leader
+	life  int
+	lost  bool // somebody else has looked since
+}
+
+func (w *world) counted(nodes mask) counted {
+	return counted{nodes: nodes, who: w.deciding, life: w.deciding.life}
+}
+
+// heard notes that a leader looks.
+func (w *world) heard(c counted) counted {
+	c.lost = c.lost || c.who != w.deciding || c.life != w.deciding.life
+	return c
+}
+
+// gone says how many of them have left: by name, and where those are not known at least as many as there are fewer.
+func (w *world) gone(c counted, now mask) int {
+	if c = w.heard(c); c.lost {
+		return bits.OnesCount32(c.nodes) - bits.OnesCount32(now)
+	}
+	return bits.OnesCount32(c.nodes &^ now)
 }
 
 // rebuild lets a node come back under its name, with nothing on it.
@@ -32,9 +58,9 @@ func (w *world) leave(a, b int) {
 }
 
 // there are the nodes of the current stage's segment that are in the inventory: all of them, and those that its threshold has passed.
-func (w *world) there(e *entry, st *gate.StageState) (all, passed int) {
+func (w *world) there(e *entry, st *gate.StageState) (all, passed mask) {
 	m := w.members[st.Set] & w.listed
-	return bits.OnesCount32(m), bits.OnesCount32(m & w.below(e.spec.Salt, st.Threshold))
+	return m, m & w.below(e.spec.Salt, st.Threshold)
 }
 
 // noteHad writes down how many nodes the stage has, when it begins, when more of them are admitted, and when a person takes those that are
@@ -48,17 +74,18 @@ func (w *world) noteHad(was, is *entry, o oracle, said *said) {
 	all, passed := w.there(is, st)
 	h, known := said.had[name]
 	if !known || h.stage != st.Name {
-		h = had{stage: st.Name, began: all}
+		h = had{stage: st.Name, began: w.counted(all)}
 		if st.Set != "" {
-			h.began = bits.OnesCount32(w.members[st.Set])
+			h.began.nodes = w.members[st.Set]
 		}
 	}
+	h.began, h.admitted = w.heard(h.began), w.heard(h.admitted)
 	settles := is.state.Phase == gate.Settling && was.state.Phase != gate.Settling
 	if last := len(is.spec.Schedule.Stages) - 1; i == last && o.promoted() && (settles || was.state.Phase == gate.Settling && was.state.Promoted == nil) {
-		h.began, h.admitted = all, passed
+		h.began, h.admitted = w.counted(all), w.counted(passed)
 	}
 	if len(is.state.Admissions) > len(was.state.Admissions) || h.stage != said.had[name].stage {
-		h.admitted = passed
+		h.admitted = w.counted(passed)
 	}
 	said.had[name] = h
 }
@@ -74,9 +101,13 @@ func (o oracle) departed() string {
 		return ""
 	}
 	all, passed := o.w.there(o.e, st)
-	for _, k := range [][2]int{{h.began, all}, {h.admitted, passed}} {
-		if gone := k[0] - k[1]; gone > max(1, int(analyzer.DefaultPolicy().MaxDeparted*float64(k[0])+1e-9)) {
-			return fmt.Sprintf("%d of %d nodes of stage %s have left", gone, k[0], st.Name)
+	for _, k := range []struct {
+		then counted
+		now  mask
+	}{{h.began, all}, {h.admitted, passed}} {
+		n := bits.OnesCount32(k.then.nodes)
+		if gone := o.w.gone(k.then, k.now); gone > max(1, int(analyzer.DefaultPolicy().MaxDeparted*float64(n)+1e-9)) {
+			return fmt.Sprintf("%d of %d nodes of stage %s have left", gone, n, st.Name)
 		}
 	}
 	return ""

@@ -41,7 +41,7 @@ func (w *world) checkCommit(snap *kv, before []entry, next *kv, a asked, gw gate
 				w.fail("stability", "the stages of %s are not those that were written", e.spec.Name)
 			}
 		}
-		c := w.then(&snap.doc, &was, e.state)
+		c := w.then(&was, e.state)
 		o := oracle{w: w, s: snap, e: c, has: w.admitted(c), all: next.rollouts, orders: a.orders[e.spec.Name], now: now}
 		w.checkState(o, e.state)
 		w.checkRevert(&was, next)

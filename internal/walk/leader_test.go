@@ -36,6 +36,8 @@ func (w *world) commit(k int) {
 	snap := l.snap
 	l.snap = nil
 	now := w.now.Add(l.offset)
+	w.deciding, w.coming = l, map[string]gate.Coming{}
+	maps.Copy(w.coming, l.coming)
 	ahead := uint64(0)
 	for _, r := range snap.edges {
 		ahead = max(ahead, r.edge.Generation)
@@ -79,6 +81,7 @@ func (w *world) commit(k int) {
 	}
 	w.checkCommit(snap, before, &next, a, gw, d, now, published)
 	w.install(snap, next)
+	l.coming = w.coming
 	w.gates, w.moved = d.Gates, map[string]bool{}
 	for _, e := range d.Events {
 		w.moved[e.Rollout] = true
@@ -293,6 +296,16 @@ func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rol
 	}
 	if e.state.Phase.Active() {
 		r.Verdict = w.verdict(e, now)
+	}
+	var there []segments.Point
+	for _, i := range w.seen {
+		there = append(there, w.points(e.spec.Salt)[i])
+	}
+	slices.Sort(there)
+	coming := w.leaders[k].coming[e.spec.Name] // a copy: it counts when the look is written
+	r.Came = coming.Look(&r.State, there)
+	if w.coming[e.spec.Name] = coming; w.mutation == "newcomers make up for others" {
+		r.Came = gate.Came{}
 	}
 	return r
 }

@@ -111,6 +111,8 @@ type leader struct {
 	last   segments.Document
 	offset time.Duration
 	fresh  bool // it has not looked since it started
+	coming map[string]gate.Coming
+	life   int // how often it has started, or the lease has gone to it
 }
 
 // edge is a puppetserver.
@@ -172,8 +174,10 @@ type world struct {
 	vetoed    map[string]bool
 	maxGen    uint64
 	looks     int
-	restored  bool                  // a backup of the store was put back: what it says is older
-	last      map[string]gate.State // as they were written last
+	deciding  *leader
+	coming    map[string]gate.Coming // as they are after this look
+	restored  bool                   // a backup of the store was put back: what it says is older
+	last      map[string]gate.State  // as they were written last
 	skipped   map[string]int
 
 	did   map[string]int         // what was looked at

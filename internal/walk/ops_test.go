@@ -56,9 +56,15 @@ var kinds = []struct {
 		}
 	}},
 	{"commit", 18, func(w *world, a, _ int) { w.commit(a % leaders) }},
-	{"failover", 10, func(w *world, a, _ int) { w.lease = a % leaders }},
+	{"failover", 10, func(w *world, a, _ int) {
+		if w.lease != a%leaders {
+			w.lease = a % leaders
+			w.leaders[w.lease].coming = nil
+			w.leaders[w.lease].life++
+		}
+	}},
 	{"leader restarts", 8, func(w *world, a, _ int) {
-		w.leaders[a%leaders] = leader{fresh: true}
+		w.leaders[a%leaders] = leader{fresh: true, life: w.leaders[a%leaders].life + 1}
 		if a%3 == 0 {
 			w.forgetInventory()
 		}

@@ -125,14 +125,12 @@ func (o oracle) kept(after gate.State) string {
 	return ""
 }
 
-// then is the rollout as it was, with the caps that people wish now: those are stops, and wait for nothing. A pin that no document
-// has had took nothing, so that its end gives nothing.
-func (w *world) then(doc *segments.Document, was *entry, after gate.State) *entry {
+// then is the rollout as it was, with the caps that people wish now: those are stops, and wait for nothing.
+func (w *world) then(was *entry, after gate.State) *entry {
 	e := *was
 	e.state.Caps = nil
 	for _, c := range after.Caps {
-		heard := c.Kind() != gate.CapPin || w.toBaseline(doc, e.spec.Name)&w.ofCap(was, &c) != 0
-		if heard && c.Kind() != gate.CapAhead {
+		if c.Kind() != gate.CapAhead {
 			c.Steps = nil
 			for _, old := range was.state.Caps {
 				if old.ID == c.ID {
