@@ -304,9 +304,7 @@ func (w *world) rollout(k int, s *kv, a asked, e *entry, now time.Time) gate.Rol
 	slices.Sort(there)
 	coming := w.leaders[k].coming[e.spec.Name] // a copy: it counts when the look is written
 	r.Came = coming.Look(&r.State, there)
-	if w.coming[e.spec.Name] = coming; w.mutation == "newcomers make up for others" {
-		r.Came = gate.Came{}
-	}
+	w.coming[e.spec.Name] = coming
 	return r
 }
 
