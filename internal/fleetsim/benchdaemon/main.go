@@ -121,6 +121,10 @@ func measure(ctx context.Context, bin string, n int, interval, window time.Durat
 	if err := settled(s.ctx, s.address); err != nil {
 		return r, s.explain(err)
 	}
+	// What is shown is of a look that may not have ended: the rollout begins in it, and that is more than a look.
+	if err := s.lookedAgain(); err != nil {
+		return r, s.explain(err)
+	}
 	before, err := s.look()
 	if err != nil {
 		return r, s.explain(err)

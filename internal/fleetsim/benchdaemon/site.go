@@ -157,6 +157,22 @@ func (s *site) look() (g glance, err error) {
 	return g, err
 }
 
+// lookedAgain waits until a look that begins from now on has ended.
+func (s *site) lookedAgain() error {
+	_, from, err := lookSum(s.ctx, s.address)
+	for range 600 {
+		_, n, again := lookSum(s.ctx, s.address)
+		if err = errors.Join(err, again); err != nil {
+			return err
+		}
+		if n >= from+2 { // the first may be under way
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return errors.New("no look in a minute")
+}
+
 func free() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
