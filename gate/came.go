@@ -30,7 +30,7 @@ type turned struct {
 }
 
 // Look takes the state and u of the track's nodes that are there now, sorted, which nobody may change later. The state's counts, where they
-// are new, are those of the nodes of the look before.
+// are new, are those of the nodes of the look before. Of a state that is older, as in a restored store, it knows no more than its number.
 func (c *Coming) Look(state *State, now []segments.Point) (out Came) {
 	if c.was == nil {
 		c.was = now

@@ -347,6 +347,7 @@ func (w *world) restore(a int) {
 	w.maxGen = w.kv.doc.Generation // an edge that has a later one says so, or refuses what is older
 	for i := range w.leaders {
 		w.leaders[i].snap = nil
+		w.leaders[i].life++ // whom a state from before counted it does not know
 	}
 	w.last, w.happened, w.skipped = map[string]gate.State{}, map[string]int{}, map[string]int{}
 	for i := range w.kv.rollouts {
