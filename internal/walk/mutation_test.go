@@ -5,7 +5,7 @@ package walk
 var mutations = []struct{ name, what, breaks string }{
 	{"no cas", "a leader writes although others wrote since it read", "one writer"},
 	{"no latch", "a pause ends when its flag is deleted", "no growth with a closed gate"},
-	{"salt by leader", "positions depend on who leads", "in order, ramp, stability, admitted once, document"},
+	{"salt by leader", "positions depend on who leads", "in order, ramp, stability, admitted once, document, nodes keep the change"},
 	{"stale is fresh", "no data counts as fresh data", "no growth with a closed gate"},
 	{"absent passes", "nodes that were not heard of count as exposed", "no growth with a closed gate, ramp"},
 	{"bad is not seen", "a failed run does not reach the judge", "no growth with a closed gate"},
