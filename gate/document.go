@@ -36,8 +36,8 @@ func buildDocument(w World, tracks []segments.Track, states []State) segments.Do
 		}
 		switch {
 		case st.Phase.Active():
-			for _, stage := range st.Stages {
-				r.Stages = append(r.Stages, segments.Stage{Name: stage.Name, Set: stage.Set, Threshold: stage.Threshold})
+			r.Stages = publishedStages(st.Stages)
+			for _, stage := range r.Stages {
 				use(stage.Set)
 			}
 			r.Caps = published(st.Caps)
@@ -56,6 +56,21 @@ func buildDocument(w World, tracks []segments.Track, states []State) segments.Do
 	}
 	slices.Reverse(d.Rollouts)
 	return d
+}
+
+// publishedStages says what edges need of stages that have begun: one line for all of the same nodes, however many steps a schedule takes
+// over them, with the furthest threshold and the name of the first. An edge knows a stage by its name, so the line goes on for it where the
+// next of those stages begins. Neither the set of a stage nor the order of stages ever changes, and no threshold falls.
+func publishedStages(begun []StageState) (out []segments.Stage) {
+	for _, st := range begun {
+		i := slices.IndexFunc(out, func(o segments.Stage) bool { return o.Set == st.Set })
+		if i < 0 {
+			out = append(out, segments.Stage{Name: st.Name, Set: st.Set, Threshold: st.Threshold})
+			continue
+		}
+		out[i].Threshold = segments.Higher(out[i].Threshold, st.Threshold)
+	}
+	return out
 }
 
 // differs compares two documents without what every new one has anew.

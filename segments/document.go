@@ -43,10 +43,10 @@ type Rollout struct {
 	Unvetoed   uint64         `json:"unvetoed,omitempty"` // generation in which the leader recorded a person's unveto
 }
 
-// Stage is one admitted stage: the members of Set (everyone on the track where it is empty) below
+// Stage is what stages over the same nodes have admitted: the members of Set (everyone on the track where it is empty) below
 // Threshold.
 type Stage struct {
-	Name      string    `json:"name"`
+	Name      string    `json:"name"` // of the first of them
 	Set       string    `json:"set,omitempty"`
 	Threshold Threshold `json:"threshold"`
 }

@@ -16,12 +16,10 @@ var (
 	seed  = flag.Uint64("walk.seed", 1, "seed of the first episode")
 )
 
-// How many steps are drawn before a new site is made: of every second episode fewer, because it ends in peace, and what an episode takes on
-// average with that.
+// How many steps are drawn before a new site is made: of every second episode fewer, because it ends in peace.
 const (
 	episode = 1500
 	restive = 1000
-	average = 1650
 )
 
 // troubled is the weight below which a kind of op counts as trouble.
@@ -60,17 +58,21 @@ func play(ops []op, mutation string, peace bool) (failed string, n int, w *world
 	return w.failed, n, w
 }
 
+type played struct {
+	seed uint64
+	ops  []op
+}
+
 // The walk: verbs and events in any order, and the invariants after every step.
 func TestWalk(t *testing.T) {
-	episodes := (*steps + average - 1) / average
-	work := make(chan uint64)
+	work := make(chan played)
 	var mu sync.Mutex
 	reached, count := map[string]int{}, 0
 	var group sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), 2) {
 		group.Go(func() {
-			for s := range work {
-				failed, n, w := play(opsOf(s), "", s%2 == 0)
+			for e := range work {
+				failed, n, w := play(e.ops, "", e.seed%2 == 0)
 				mu.Lock()
 				count += n
 				for key, k := range w.did {
@@ -78,16 +80,17 @@ func TestWalk(t *testing.T) {
 				}
 				mu.Unlock()
 				if failed != "" {
-					show(t, s, failed, "")
+					show(t, e.seed, failed, "")
 				}
 			}
 		})
 	}
-	for i := range episodes {
-		if t.Failed() {
-			break
-		}
-		work <- *seed + uint64(i)
+	episodes := 0
+	for planned := 0; planned < *steps && !t.Failed(); episodes++ {
+		e := played{seed: *seed + uint64(episodes)}
+		e.ops = opsOf(e.seed)
+		planned += len(e.ops)
+		work <- e
 	}
 	close(work)
 	group.Wait()

@@ -1,7 +1,10 @@
 package why
 
 import (
+	"slices"
+
 	"github.com/openinfrastructure/sluice/gate"
+	"github.com/openinfrastructure/sluice/internal/tree"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -28,6 +31,7 @@ func (q *question) rollout(t segments.Track, a segments.Admission) Rollout {
 		return out
 	}
 	out.Phase = r.State.Phase
+	out.Stage = admittedBy(r, a.Stage)
 	out.Segments = q.segments(r.Spec.Segments)
 	out.Stages = q.stages(r, a.Position, t.Nodes)
 	out.Caps = q.caps(r, a.Position)
@@ -35,4 +39,19 @@ func (q *question) rollout(t segments.Track, a segments.Admission) Rollout {
 		out.Next = q.next(r, &out)
 	}
 	return out
+}
+
+// admittedBy names the stage that a limit of the document is of: the document names the first of the stages over the same nodes.
+func admittedBy(r *tree.Rollout, first string) string {
+	i := slices.IndexFunc(r.State.Stages, func(s gate.StageState) bool { return s.Name == first })
+	if i < 0 {
+		return first
+	}
+	last := i
+	for k := i + 1; k < len(r.State.Stages); k++ {
+		if s := &r.State.Stages[k]; s.Set == r.State.Stages[i].Set && r.State.Stages[last].Threshold.Less(s.Threshold) {
+			last = k
+		}
+	}
+	return r.State.Stages[last].Name
 }

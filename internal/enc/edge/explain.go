@@ -122,7 +122,7 @@ func (x *explainer) rollout(local *lookup.Edge, a segments.Admission) {
 		if published != nil {
 			want = thresholdOf(published.Stages, s.Name)
 		}
-		x.linef(2, "stage %s: %s, %s%s", s.Name, x.member(local, s.Set), percentOf(s.Threshold), clampedFrom(s.Threshold, want))
+		x.linef(2, "from stage %s on: %s, %s%s", s.Name, x.member(local, s.Set), percentOf(s.Threshold), clampedFrom(s.Threshold, want))
 	}
 	for _, c := range here.Caps {
 		x.linef(2, "cap %s: %s, no further than %s", c.ID, x.member(local, c.Set), percentOf(c.Limit))
