@@ -19,8 +19,8 @@ type ECS struct {
 	Alpha float64 // error that all looks together may spend, in (0,1)
 	Theta float64 // hazard ratio under the null hypothesis; 1 is "no effect"
 	// P[i] is the probability, under the null hypothesis, of Low+i canary events and
-	// no crossing. ΣP + Spent = 1. Counts below Low are followed no more, since each had
-	// less than 1e-40: so the work of an event grows with the root of their number.
+	// no crossing. ΣP + Spent = 1. Counts below Low and above the last are followed no more, since each
+	// had less than 1e-40: so the work of an event grows with the root of their number.
 	P     []float64
 	Low   int
 	Spent float64 // error spent so far, at most Alpha
@@ -79,11 +79,14 @@ func (e *ECS) Event(y1, y0, d, c int) error {
 	if err := e.balanced(next); err != nil {
 		return fmt.Errorf("ecs: %w", err)
 	}
-	cut := 0
-	for cut < len(next)-1 && next[cut] < unfollowed {
+	cut, top := 0, len(next)
+	for cut < top-1 && next[cut] < unfollowed {
 		cut++
 	}
-	e.P, e.Low, e.J = next[cut:], e.Low+cut, e.J+c
+	for top > cut+1 && next[top-1] < unfollowed {
+		top--
+	}
+	e.P, e.Low, e.J = next[cut:top:top], e.Low+cut, e.J+c
 	return nil
 }
 
@@ -125,7 +128,7 @@ func (e *ECS) Look(t float64) bool {
 	e.Spent += cut
 	e.P = e.P[:b:b] // never append into a copy's memory
 	e.Boundary = e.Low + b
-	e.Rejected = e.J >= e.Boundary
+	e.Rejected = e.T > 0 && e.J >= e.Boundary // at 0 nothing may be spent, however far out J is
 	return e.Rejected
 }
 

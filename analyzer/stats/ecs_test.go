@@ -141,7 +141,7 @@ func TestECSBatchShares(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]int{{50, 950, 3}, {5, 7, 12}, {5, 7, 9}, {1, 0, 1}, {0, 4, 2}, {2000, 98_000, 400}, {100_000, 100_000, 5000}} {
 		h, first := shares(c[0], c[1], c[2], 1)
-		if total := sum(h); math.Abs(total-1) > 1e-12 {
+		if total := sum(h); math.Abs(total-1) > 1e-9 {
 			t.Errorf("%v: shares add up to %v", c, total)
 		}
 		for i := 0; i < len(h); i += 1 + len(h)/40 {
@@ -243,5 +243,36 @@ func TestECSFollowsWhatMatters(t *testing.T) {
 	}
 	if e.Low == 0 || len(e.P) > 1000 {
 		t.Errorf("%d counts from %d on are followed, of %d", len(e.P), e.Low, len(full))
+	}
+}
+
+// A count that is too far out to be followed rejects nothing before anything may be spent, and rejects then.
+func TestECSFarOut(t *testing.T) {
+	e := mustECS(t, .01)
+	for i := range 40 {
+		if err := e.Event(1000-i, 1_000_000, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		if e.Look(0) {
+			t.Fatalf("rejected after %d events with nothing to spend", i+1)
+		}
+	}
+	if far := e.J - (e.Low + len(e.P)); far < 0 {
+		t.Fatalf("%d canary events are still followed, in %d from %d: nothing is tried", e.J, len(e.P), e.Low)
+	}
+	for range 20_000 { // the count comes back among those that are followed
+		if err := e.Event(1000, 1_000_000, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	back := e
+	if got := back.Tail(); !(got > 0 && got < .01) || back.J >= back.Low+len(back.P) {
+		t.Errorf("40 canary events of 20,040, 20 expected: a tail of %g in %d from %d", got, len(back.P), back.Low)
+	}
+	if total := sum(e.P) + e.Spent; math.Abs(total-1) > 1e-9 {
+		t.Errorf("probabilities add up to %v", total)
+	}
+	if !e.Look(1) {
+		t.Errorf("40 canary events of 20,040, 20 expected, are not rejected at 1 %%: tail %g", e.Tail())
 	}
 }
