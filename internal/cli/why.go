@@ -155,6 +155,9 @@ func fetched(ctx context.Context, s store.Store) func(digest string, count int, 
 
 func renderWhy(w io.Writer, l *look, v why.View, now time.Time) {
 	fmt.Fprintf(w, "%s, by the published document (generation %d)\n", safe(v.Certname), v.Generation)
+	if v.Absent != "" {
+		paragraph(w, l, 2, safe(v.Absent))
+	}
 	for _, pin := range v.Pins {
 		fmt.Fprintf(w, "  pinned to %s%s\n", pin.To, map[bool]string{true: " for " + pin.Rollout}[pin.Rollout != ""])
 	}

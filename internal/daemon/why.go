@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openinfrastructure/sluice/internal/enc/edge"
 	"github.com/openinfrastructure/sluice/internal/tree"
@@ -17,25 +18,26 @@ import (
 // why answers for one node as `sluice why` does. The leader has the inventory, and so knows what selectors look at; another
 // sluiced knows nodes by name.
 func (d *Daemon) why(ctx context.Context, snap *tree.Snapshot, certname, track string) (why.View, error) {
-	return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: d.attributes(ctx, certname), Segments: d.current().cfg.AllSegments(),
+	known, absent := d.attributes(ctx, certname)
+	return why.Of(snap, why.Ask{Certname: certname, Track: track, Now: d.now(), Attributes: known, Absent: absent, Segments: d.current().cfg.AllSegments(),
 		Member: func(digest string, count int, print string) (bool, error) {
 			return edge.FetchMember(ctx, d.store, digest, count, print)
 		}})
 }
 
-// attributes are what the leader's inventory knows of a node, nil for nothing.
-func (d *Daemon) attributes(ctx context.Context, certname string) *why.Attributes {
+// attributes are what the leader's inventory knows of a node, nil for nothing; absent says that it lacks the node.
+func (d *Daemon) attributes(ctx context.Context, certname string) (known *why.Attributes, absent string) {
 	c := d.collecting.Load()
 	if c == nil {
-		return nil
+		return nil, ""
 	}
 	inv := c.nodes()
 	if inv == nil {
-		return nil
+		return nil, ""
 	}
 	i, found := slices.BinarySearchFunc(inv.nodes, certname, func(n *node, name string) int { return strings.Compare(n.certname, name) })
 	if !found {
-		return nil
+		return nil, "not among the active nodes that PuppetDB listed at " + inv.at.UTC().Format(time.RFC3339) + ": it has never run, or came since, or is deactivated or expired"
 	}
 	n := inv.nodes[i]
 	return &why.Attributes{Value: n.attribute, Known: func(name string) bool {
@@ -46,7 +48,7 @@ func (d *Daemon) attributes(ctx context.Context, certname string) *why.Attribute
 			return len(inv.lacks([]string{name})) == 0
 		}
 		return n.encKnown
-	}, Query: func(pql string) (compose.Members, error) { return d.holding(ctx, c.pdb, pql, certname) }}
+	}, Query: func(pql string) (compose.Members, error) { return d.holding(ctx, c.pdb, pql, certname) }}, ""
 }
 
 // holding asks PuppetDB whether a query's answer has one node. Nobody who asks why may burden PuppetDB: one query at a time, and none

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,6 +56,14 @@ func TestWhyForetells(t *testing.T) {
 	}
 	if _, v := l.askWhy(false, "/api/v1/why/n01"); v.Tracks[0].Rollouts[0].Next == nil || len(v.Tracks[0].Rollouts[0].Next.Possible) == 0 {
 		t.Errorf("one that does not lead cannot know what n01 says of itself: %+v", v.Tracks[0].Rollouts[0].Next)
+	}
+	if _, v := l.askWhy(true, "/api/v1/why/n1"); !strings.Contains(v.Absent, "not among the active nodes that PuppetDB listed at") {
+		t.Errorf("of a node that there is not: %q", v.Absent)
+	}
+	for _, leads := range []bool{true, false} {
+		if _, v := l.askWhy(leads, "/api/v1/why/n01"); v.Absent != "" {
+			t.Errorf("n01 is missed (leader %t): %q", leads, v.Absent)
+		}
 	}
 	if code, _ := l.askWhy(true, "/api/v1/why/n01?track=prod"); code != http.StatusNotFound {
 		t.Errorf("a track that there is not: %d", code)

@@ -26,6 +26,8 @@ type Ask struct {
 	Now      time.Time
 	// Attributes are the node's; nil where only its name is known.
 	Attributes *Attributes
+	// Absent says that an inventory lacks the node, "" where it has it or none was read.
+	Absent string
 	// Segments are those of the configuration, nil where it is not known.
 	Segments map[string]gate.Segment
 	// Member looks a fingerprint up in the set with that digest, which has count members.
@@ -53,6 +55,7 @@ func answer(b bool) Answer {
 type View struct {
 	Certname   string         `json:"certname"`
 	Generation uint64         `json:"generation"`
+	Absent     string         `json:"absent,omitempty"`   // PuppetDB has no such active node
 	Segments   []Segment      `json:"segments,omitempty"` // of the configuration
 	Tracks     []Track        `json:"tracks"`
 	Pins       []segments.Pin `json:"pins,omitempty"` // as they are published
@@ -71,7 +74,7 @@ type Track struct {
 // Of answers. An answer that rests on something unreadable is an error.
 func Of(snap *tree.Snapshot, ask Ask) (View, error) {
 	doc := &snap.Document
-	v := View{Certname: ask.Certname, Generation: doc.Generation, Edges: append([]edge.Status{}, snap.Edges...), Tracks: []Track{}}
+	v := View{Certname: ask.Certname, Generation: doc.Generation, Absent: ask.Absent, Edges: append([]edge.Status{}, snap.Edges...), Tracks: []Track{}}
 	if doc.Generation == 0 {
 		return v, fmt.Errorf("the published document cannot be read: %s", snap.Damaged)
 	}
