@@ -59,7 +59,7 @@ func buildDocument(w World, tracks []segments.Track, states []State) segments.Do
 }
 
 // publishedStages says what edges need of stages that have begun: one line for all of the same nodes, however many steps a schedule takes
-// over them, with the furthest threshold and the name of the first. An edge knows a stage by its name, so the line goes on for it where the
+// over them, with the furthest threshold and the name of the first. An edge may know a stage by its name alone, so the line goes on for it where the
 // next of those stages begins. Neither the set of a stage nor the order of stages ever changes, and no threshold falls.
 func publishedStages(begun []StageState) (out []segments.Stage) {
 	for _, st := range begun {

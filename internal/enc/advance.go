@@ -130,6 +130,11 @@ func (a *advancer) stage(rollout string, s segments.Stage, before []segments.Sta
 	if i := slices.IndexFunc(before, func(b segments.Stage) bool { return b.Name == s.Name }); i >= 0 {
 		was = before[i]
 	}
+	for _, b := range before { // those nodes have the change, whatever the stage was called that gave it to them
+		if b.Set == s.Set && was.Set == s.Set {
+			was.Threshold = segments.Higher(was.Threshold, b.Threshold)
+		}
+	}
 	if was.Set != s.Set && segments.None.Less(was.Threshold) {
 		added, err := a.added(was.Set, s.Set, nodes)
 		if err != nil {

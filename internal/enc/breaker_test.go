@@ -86,3 +86,21 @@ func TestRestatedParametersBecomeTheDefault(t *testing.T) {
 		}
 	}
 }
+
+// TestStagesBecomeOneLine: a leader may publish several stages over the same nodes as one line, by the name of the first, or as
+// several again, as when it is updated or set back under a rollout. Whom an edge gave the change keeps it, and nobody is paid twice.
+func TestStagesBecomeOneLine(t *testing.T) {
+	five, ten, twenty := everyone(5*percent), everyone(10*percent), everyone(20*percent)
+	five.Name, ten.Name, twenty.Name = "five", "ten", "twenty"
+	line := segments.Stage{Name: "five", Threshold: twenty.Threshold}
+	for _, docs := range [][2][]segments.Stage{{{five, ten, twenty}, {line}}, {{line}, {five, ten, twenty}}} {
+		e := newEdge(t)
+		e.publish(published(1, docs[0]...))
+		had := e.on()
+		e.limit, e.state.Saved = Limit{Nodes: 1}, 0
+		e.publish(published(2, docs[1]...))
+		if n := e.on(); n != had || len(e.last.Clamped) > 0 {
+			t.Errorf("%d of %d nodes have the change: %v", n, had, e.last.Clamped)
+		}
+	}
+}
