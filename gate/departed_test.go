@@ -160,3 +160,33 @@ func TestOrderToSettleWaitsForTheInventory(t *testing.T) {
 		t.Errorf("%+v, order %+v", st.Stages[2], st.Promoted)
 	}
 }
+
+// TestGoneIsNotKept: where the only node that had the change has left the inventory the judge has nobody to ask either. A hold on others
+// must not let more of them in.
+func TestGoneIsNotKept(t *testing.T) {
+	s := newSite(t, 24)
+	s.canary = s.nodes[:6]
+	s.w.Rollouts[0].Spec.Schedule.Stages[0].Ramp.InFlight.Nodes = 1
+	s.verdict = func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		if v.Counts.Admitted == 0 {
+			v.Result, v.Checks = analyzer.Inconclusive, []analyzer.Check{{Name: "compile", Reason: "no exposed node yet"}, {Name: "new_failures", Reason: "no exposed node yet"}}
+		}
+		return v
+	}
+	s.kept["hold/db"] = s.nodes[20:]
+	for range 9 {
+		if len(s.admitted("ntp")) == 0 {
+			s.look()
+		}
+	}
+	had := s.admitted("ntp")
+	if len(had) != 1 {
+		t.Fatalf("%v have it", had)
+	}
+	gone := func(n string) bool { return n == had[0] }
+	s.nodes, s.canary = slices.DeleteFunc(slices.Clone(s.nodes), gone), slices.DeleteFunc(slices.Clone(s.canary), gone)
+	if s.run(2 * time.Hour); len(s.admitted("ntp")) > 0 {
+		t.Errorf("%v have it, and nobody saw what it did on %s", s.admitted("ntp"), had[0])
+	}
+}

@@ -240,10 +240,11 @@ func (s *stepper) rampGate() Gate {
 }
 
 // allKept says whether the judge was asked about nobody because people keep everybody who was admitted: then there is no question that more
-// nodes could come beside, and those who come back are the first again.
+// nodes could come beside, and those who come back are the first again. Whoever has left the inventory is not kept: nobody saw what the change
+// did there.
 func (s *stepper) allKept() bool {
-	v := &s.r.Verdict
-	return v.Counts.Admitted == 0 && len(v.Checks) > 0 && v.Result != analyzer.Fail &&
+	v, st := &s.r.Verdict, &s.state.Stages[s.state.Current()]
+	return v.Counts.Admitted == 0 && s.r.Current.present(st.Threshold)-st.Came.Admitted >= st.Admitted && len(v.Checks) > 0 && v.Result != analyzer.Fail &&
 		slices.ContainsFunc(s.state.Caps, func(c Cap) bool { return c.Kind() != CapAhead && !c.Over() })
 }
 
