@@ -149,8 +149,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// TestForeignFiles: of another PuppetDB, too old, or of the future.
-// Room for nodes doubles: what is there is moved a few times in all, not at every hundredth node.
+// TestReadingAFileMovesLittle: room for nodes doubles: what is there is moved a few times in all, not at every hundredth node.
 func TestReadingAFileMovesLittle(t *testing.T) {
 	const n = 30_000
 	l := newLedger(func() time.Time { return t0 })
@@ -171,6 +170,7 @@ func TestReadingAFileMovesLittle(t *testing.T) {
 	}
 }
 
+// TestForeignFiles: of another PuppetDB, too old, or of the future.
 func TestForeignFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), savedName)
 	if err := os.WriteFile(path, fileOf(t, liveLedger(t, 4, 1)), 0o600); err != nil {
