@@ -189,4 +189,14 @@ func TestGoneIsNotKept(t *testing.T) {
 	if s.run(2 * time.Hour); len(s.admitted("ntp")) > 0 {
 		t.Errorf("%v have it, and nobody saw what it did on %s", s.admitted("ntp"), had[0])
 	}
+	ramp := slices.IndexFunc(s.look().Gates["ntp"], func(g Gate) bool {
+		return g.Name == GateRamp && strings.Contains(g.Reason, "1 of the nodes that it had when it last admitted some have left")
+	})
+	if ramp < 0 {
+		t.Errorf("%+v", s.look().Gates["ntp"])
+	}
+	s.order(Order{Promote: &Promotion{Stage: "canary"}})
+	if s.run(12 * time.Hour); len(s.admitted("ntp")) == 0 {
+		t.Errorf("nobody has it although a person said so; closed %s", closedGates(s.look(), "ntp"))
+	}
 }

@@ -226,6 +226,9 @@ func (s *stepper) rampGate() Gate {
 	}
 	flying, most := max(0, c.Live-c.Exposed), s.inFlight()
 	if why := unresolved(&s.r.Verdict); why != "" && !s.allKept() {
+		if gone := s.gone(); c.Admitted == 0 && gone > 0 {
+			why += fmt.Sprintf("; %d of the nodes that it had when it last admitted some have left PuppetDB's inventory: promote --now goes on all the same", gone)
+		}
 		return closed(GateRamp, "analyzer", "an open question among %s: %s", count(c.Admitted, "admitted node"), why).is(flying, most)
 	}
 	if room, step := s.room(), s.leastStep(); room < step {
@@ -243,9 +246,15 @@ func (s *stepper) rampGate() Gate {
 // nodes could come beside, and those who come back are the first again. Whoever has left the inventory is not kept: nobody saw what the change
 // did there.
 func (s *stepper) allKept() bool {
-	v, st := &s.r.Verdict, &s.state.Stages[s.state.Current()]
-	return v.Counts.Admitted == 0 && s.r.Current.present(st.Threshold)-st.Came.Admitted >= st.Admitted && len(v.Checks) > 0 && v.Result != analyzer.Fail &&
+	v := &s.r.Verdict
+	return v.Counts.Admitted == 0 && s.gone() <= 0 && len(v.Checks) > 0 && v.Result != analyzer.Fail &&
 		slices.ContainsFunc(s.state.Caps, func(c Cap) bool { return c.Kind() != CapAhead && !c.Over() })
+}
+
+// gone counts the nodes of the current stage that have left the inventory since it last admitted some.
+func (s *stepper) gone() int {
+	st := &s.state.Stages[s.state.Current()]
+	return st.Admitted - (s.r.Current.present(st.Threshold) - st.Came.Admitted)
 }
 
 // Unresolved is what keeps more nodes from being admitted by the rollout that has the verdict, "" for nothing.
