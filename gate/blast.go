@@ -70,7 +70,7 @@ func (s *stepper) proven() bool {
 		if s.w.Now.Before(last.Add(time.Duration(s.r.Spec.Schedule.Stages[i].Bake.Time))) {
 			return false
 		}
-		gates = []Gate{s.stragglersGate()}
+		gates = []Gate{s.stragglersGate(false)}
 	case i < 0 || s.state.Stages[i].Full.IsZero():
 		return false
 	default:

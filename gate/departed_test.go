@@ -87,6 +87,53 @@ func TestDepartedNodesHoldWhileSettling(t *testing.T) {
 	}
 }
 
+// TestInconclusiveIsOverruledWhileSettling: a rollout that settles with a verdict that never clears completes by a person's order, given
+// while nothing else holds it; an order that finds something else in the way is used up.
+func TestInconclusiveIsOverruledWhileSettling(t *testing.T) {
+	settled := func() *site {
+		s := newSite(t, 40)
+		for s.state("ntp").Phase != Settling {
+			s.look()
+			s.w.Now = s.w.Now.Add(time.Minute)
+		}
+		s.verdict = func(r *Rollout) analyzer.Verdict {
+			v := s.healthy(r)
+			v.Result, v.Grade, v.Reason = analyzer.Inconclusive, "", "an open question"
+			return v
+		}
+		s.run(2 * time.Hour)
+		return s
+	}
+	order := Order{Promote: &Promotion{Stage: "everyone", By: "alice", Reason: "looked at"}}
+	s := settled()
+	if why := closedGates(s.look(), "ntp"); s.state("ntp").Phase != Settling || !strings.Contains(why, "verdict") {
+		t.Fatalf("it is %s, closed %s", s.state("ntp").Phase, why)
+	}
+	if s.order(order); s.state("ntp").Phase != Completed {
+		t.Errorf("by an order it is %s, closed %s", s.state("ntp").Phase, closedGates(s.look(), "ntp"))
+	}
+	for name, change := range map[string]func(v *analyzer.Verdict){
+		"not all have run it": func(v *analyzer.Verdict) { v.Counts.Exposed-- },
+		"one is silent":       func(v *analyzer.Verdict) { v.Counts.Silent++ },
+		"nothing is known":    func(v *analyzer.Verdict) { *v = analyzer.Verdict{} },
+	} {
+		s := settled()
+		open := s.verdict
+		s.verdict = func(r *Rollout) analyzer.Verdict {
+			v := open(r)
+			change(&v)
+			return v
+		}
+		if s.order(order); s.state("ntp").Phase != Settling {
+			t.Errorf("%s: by an order it is %s", name, s.state("ntp").Phase)
+		}
+		s.verdict = open
+		if s.run(time.Hour); s.state("ntp").Phase != Settling || s.state("ntp").Promoted != nil {
+			t.Errorf("%s: the order of before completed it: %s", name, s.state("ntp").Phase)
+		}
+	}
+}
+
 // TestHeldNodesHideNoDeparture: a hold of nodes that are still there does not make up for others that are gone.
 func TestHeldNodesHideNoDeparture(t *testing.T) {
 	some := func(from, to int) (out []segments.Point) {

@@ -358,8 +358,9 @@ func (s *stepper) growthGate(next int) Gate {
 	return closed(GateGrowth, "schedule", "stage %s adds %s, a clean pass of %s admits at most %d: approve the stage, or put one between", stage.Name, count(newly, "node"), count(s.r.Verdict.Counts.Exposed, "exposed node"), most).is(newly, most)
 }
 
-// stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change.
-func (s *stepper) stragglersGate() Gate {
+// stragglersGate keeps a settling rollout from completing while live admitted nodes have not run the change, or the verdict is no pass. An
+// order that is given while it settles overrules one that is inconclusive, once: some never clear, and the track would wait for good.
+func (s *stepper) stragglersGate(ordered bool) Gate {
 	v := s.r.Verdict
 	c := v.Counts
 	switch {
@@ -369,8 +370,8 @@ func (s *stepper) stragglersGate() Gate {
 		return closed(GateCoverage, "analyzer", "%d of %s %s yet to run the change: %s", c.Live-c.Exposed, count(c.Live, "live node"), agree(c.Live, "has", "have"), strings.Join(c.Unexposed, ", ")).is(float64(c.Exposed)/float64(c.Live), 1.)
 	case c.Silent > 0:
 		return closed(GateCoverage, "analyzer", "%s %s silent: %s", count(c.Silent, "node"), agree(c.Silent, "is", "are"), strings.Join(c.SilentNodes, ", ")).is(c.Silent, 0)
-	case v.Result != analyzer.Pass:
-		return closed(GateVerdict, "analyzer", "%s: %s", v.Result, v.Reason).is(v.Result, analyzer.Pass)
+	case v.Result != analyzer.Pass && !(ordered && v.Result == analyzer.Inconclusive):
+		return closed(GateVerdict, "analyzer", "%s: %s%s", v.Result, v.Reason, map[bool]string{true: "; promote --now completes the rollout all the same"}[v.Result == analyzer.Inconclusive]).is(v.Result, analyzer.Pass)
 	case s.departed() != "":
 		return closed(GateCoverage, "puppetdb", "%s", s.departed())
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Promotion is a person's order to leave the current stage now, whatever it has shown. It counts for that stage, once. A rollout that
-// settles has no stage to leave: it takes the nodes that are there for all that there were.
+// settles has no stage to leave: it takes the nodes that are there for all that there were, and an inconclusive verdict for a pass.
 type Promotion struct {
 	Stage  string    `json:"stage"`
 	By     string    `json:"by"`
@@ -69,7 +69,7 @@ func (s *stepper) noteOrders() {
 			s.state.Promoted = o.Promote
 			text := "stage " + o.Promote.Stage + " is to be left whatever it has shown: "
 			if s.state.Phase == Settling {
-				text = "nodes that have left the inventory are not waited for: "
+				text = "nodes that have left the inventory are not waited for, and an inconclusive verdict does not count: "
 			}
 			s.event(EventPromoted, s.state.Current(), o.By, text+o.Reason)
 			continue

@@ -94,7 +94,8 @@ func (s *stepper) step() {
 	case Running:
 		s.run()
 	case Settling:
-		if s.promoted() && s.r.Current.Err == "" {
+		ordered := s.promoted() && s.r.Current.Err == ""
+		if ordered {
 			s.recount()
 			s.state.Promoted, s.changed = nil, true
 		}
@@ -103,7 +104,7 @@ func (s *stepper) step() {
 			s.giveBack(s.rampGate())
 		case s.withheld():
 			s.release()
-		case s.open(append([]Gate{s.stragglersGate(), s.holdGate(), s.capsGate()}, s.alwaysGates()...)...):
+		case s.open(append([]Gate{s.stragglersGate(ordered), s.holdGate(), s.capsGate()}, s.alwaysGates()...)...):
 			s.complete()
 		}
 	}

@@ -48,7 +48,7 @@ var Verbs = []Verb{
 	{"backout --where", alive(does("nodes that match are left out from the beginning"), does("baseline for nodes that match; the rest goes on"), does("baseline for nodes that match; it is not completed meanwhile"))},
 	{"approve", alive(does("a stage may begin as far as approval goes"), does("a stage to come may begin; the current one's deadline is answered"), does("the deadline is answered"))},
 	{"deny", alive(does("the stage does not begin"), does("a stage to come does not begin"), never("every stage is admitted already: use pause or backout"))},
-	{"promote --now", [6]Effect{never("there is no stage to leave"), does("the current stage is left whatever it has shown, once"), does("nodes that have left the inventory are not waited for, once"), deadDone, deadBack, deadNever}},
+	{"promote --now", [6]Effect{never("there is no stage to leave"), does("the current stage is left whatever it has shown, once"), does("nodes that have left the inventory are not waited for, and it completes with a verdict that is inconclusive, once"), deadDone, deadBack, deadNever}},
 	{"skip", [6]Effect{does("the stage admits nobody of its own"), does("a stage to come admits nobody of its own"), never("it has no stage to come"), deadDone, deadBack, deadNever}},
 	{"unveto --where", alive(does("nodes that were left out take part"), does("nodes that were cut out come back as every gate allows"), does("nodes that were cut out come back as every gate allows"))},
 	{"unveto", [6]Effect{never("it is not backed out"), never("it is not backed out"), never("it is not backed out"), never("it is not backed out"), does("its change may be started again, under a new name"), never("it is not backed out")}},

@@ -25,7 +25,7 @@ func (r *run) promote() error {
 		return err
 	}
 	if found.State.Phase == gate.Settling {
-		return r.hand("nodes of %s that have left the inventory are not waited for; see: sluice explain %s", name, name)
+		return r.hand("nodes of %s that have left the inventory are not waited for, and an inconclusive verdict does not count; see: sluice explain %s", name, name)
 	}
 	return r.hand("stage %s of %s is left as soon as nothing stops it; see: sluice explain %s", stage, name, name)
 }

@@ -192,6 +192,9 @@ func (o oracle) mayNot(after gate.State) string {
 				missing = o.w.nodes[n].name + " has not run it"
 			}
 		}
+		if before.Phase == gate.Settling && o.promoted() { // a person overruled what has not been shown
+			return first(o.stopped(), o.kept(after), missing, o.departed())
+		}
 		return first(o.stopped(), o.kept(after), o.proven(), missing, o.departed())
 	case after.Phase == gate.Settling && before.Phase == gate.Running:
 		return first(o.stopped(), o.proven(), o.stage(i, false), o.late(), o.baked(), o.departed())
