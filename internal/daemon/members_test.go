@@ -47,11 +47,11 @@ func TestNewNodesWaitForALargeSet(t *testing.T) {
 	l.tick()
 	first := l.snapshot().Track("production")
 	g := l.l.grown["production"]
-	if g.members != first.Members || first.Count != 4 || !g.until.After(l.now.Add(-time.Hour)) {
-		t.Fatalf("grown to %s until %s, the track has %d members in %s", g.members, g.until, first.Count, first.Members)
+	if g.members != first.Members || first.Count != 4 || g.stays != growAfter(4*17) || g.at.Before(l.now.Add(-time.Hour)) {
+		t.Fatalf("%+v, the track has %d members in %s", g, first.Count, first.Members)
 	}
 	later := l.now.Add(3 * time.Hour)
-	l.l.grown["production"] = grown{members: first.Members, until: later}
+	l.l.grown["production"] = grown{members: first.Members, at: l.now, stays: 3 * time.Hour}
 	l.nodes = append(l.nodes, "n04")
 	for range 4 {
 		l.tick()
@@ -75,12 +75,20 @@ func TestNewNodesWaitForALargeSet(t *testing.T) {
 	if got := l.snapshot().Track("production"); got.Waiting != 0 || got.Nodes != 6 || got.Count != 6 {
 		t.Errorf("later: %d wait, %d of %d on the track", got.Waiting, got.Nodes, got.Count)
 	}
-	l.l.grown["production"] = grown{members: "of a write that failed", until: l.now.Add(time.Hour)}
-	l.nodes = append(l.nodes, "n06")
-	l.tick()
-	l.tick()
-	if got := l.snapshot().Track("production"); got.Count != 7 {
-		t.Errorf("%d of 7 listed, %d wait", got.Count, got.Waiting)
+	for i, g := range []grown{
+		{members: "of a write that failed", at: l.now, stays: 3 * time.Hour},
+		{at: l.now.Add(24 * time.Hour), stays: 3 * time.Hour}, // the clock went back
+	} {
+		if g.members == "" {
+			g.members = l.snapshot().Track("production").Members
+		}
+		l.l.grown["production"] = g
+		l.nodes = append(l.nodes, fmt.Sprintf("n%02d", 6+i))
+		l.tick()
+		l.tick()
+		if got := l.snapshot().Track("production"); got.Count != 7+i {
+			t.Errorf("%+v: %d of %d listed, %d wait", g, got.Count, 7+i, got.Waiting)
+		}
 	}
 }
 

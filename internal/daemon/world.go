@@ -123,10 +123,11 @@ func (t *tracked) segment() segments.Track {
 // members, 17 MB at a million nodes, and every edge reads it.
 const growBytes = 5000
 
-// grown is a set of members as this leader made it, and until when it stays. One that never got into force keeps nobody waiting.
+// grown is a set of members as this leader made it, when, and for how long it stays. One that never got into force keeps nobody waiting.
 type grown struct {
 	members string
-	until   time.Time
+	at      time.Time
+	stays   time.Duration
 }
 
 // growAfter is how long a set of so many bytes stays before newcomers make another one of it: a second for three hundred members.
@@ -151,7 +152,8 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 		k = nil
 	}
 	g := l.grown[t.Name]
-	due := g.members != t.Members || !c.now.Before(g.until)
+	since := c.now.Sub(g.at)
+	due := g.members != t.Members || since < 0 || since >= g.stays // a clock that went back keeps nobody waiting
 	if k != nil && k.inv == inv && k.count == t.Nodes && len(k.waiting) == t.Waiting && (t.Waiting == 0 || !due) {
 		out.nodes = k.nodes
 		return out, nil
@@ -164,7 +166,7 @@ func (l *leader) track(ctx context.Context, c *change, t *tree.Track, inv *inven
 			return nil, err
 		}
 		out.Members, out.Count, out.changed, fresh = set.Digest, set.Count, true, nil
-		l.grown[t.Name] = grown{members: set.Digest, until: c.now.Add(growAfter(len(set.Data)))}
+		l.grown[t.Name] = grown{members: set.Digest, at: c.now, stays: growAfter(len(set.Data))}
 	}
 	out.nodes = k.merge(inv, changed.track(t.Name, hasENC, l.sets.member(out.Members)))
 	out.Waiting = len(fresh)
