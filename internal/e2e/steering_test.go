@@ -38,8 +38,8 @@ func (l *lab) have(environment string, nodes ...string) {
 // when it ends they follow.
 func (l *lab) heldDatacenter() {
 	base := l.baseline()
-	l.deploy("production_q1", "", "sha-q1")
-	l.begin("held", "production_q1")
+	l.deploy("production_v1", "", "sha-v1")
+	l.begin("held", "production_v1")
 	l.stage("held", "canary")
 	l.sluice("hold", "add", "fra1-network", `{enc.datacenter="fra1"}`, "--for", "1h", "--reason", "switch upgrade")
 	l.run(canary)
@@ -49,9 +49,9 @@ func (l *lab) heldDatacenter() {
 	l.run(l.ams1...)
 	l.phase("held", "settling")
 	kept := l.fra1[1:] // without the canary
-	l.onlyRan("production_q1", append(slices.Clone(l.ams1), canary)...)
+	l.onlyRan("production_v1", append(slices.Clone(l.ams1), canary)...)
 	l.have(base, kept...)
-	l.have("production_q1", canary)
+	l.have("production_v1", canary)
 	if out := l.sluice("why", kept[0]); !strings.Contains(out, "fra1-network") {
 		l.Errorf("why does not name the hold:\n%s", out)
 	}
@@ -61,7 +61,7 @@ func (l *lab) heldDatacenter() {
 	l.sluice("hold", "expire", "fra1-network", "--reason", "the switches are back")
 	l.eventually("the edges let the datacenter go", func() string {
 		out, err := l.enc(l.edges[0], "explain", kept[0])
-		if err != nil || !strings.Contains(out, "environment: production_q1") {
+		if err != nil || !strings.Contains(out, "environment: production_v1") {
 			return out
 		}
 		return ""
@@ -70,14 +70,14 @@ func (l *lab) heldDatacenter() {
 	l.run(kept...)
 	l.phase("held", "completed")
 	l.edgesCurrent()
-	l.onlyRan("production_q1", l.on()...)
+	l.onlyRan("production_v1", l.on()...)
 }
 
 // backedOutDatacenter: its nodes get baseline back and keep it, the others keep the change.
 func (l *lab) backedOutDatacenter() {
 	base := l.baseline()
-	l.deploy("production_q2", "", "sha-q2")
-	l.begin("partly", "production_q2")
+	l.deploy("production_v2", "", "sha-v2")
+	l.begin("partly", "production_v2")
 	l.stage("partly", "canary")
 	l.run(canary)
 	l.run(canary)
@@ -86,7 +86,7 @@ func (l *lab) backedOutDatacenter() {
 	l.run(l.fra1...)
 	l.stage("partly", "everyone")
 	l.run(l.ams1...)
-	l.have("production_q2", l.on()...)
+	l.have("production_v2", l.on()...)
 	l.sluice("backout", "partly", "--where", ams1, "--reason", "latency in ams1")
 	l.eventually("the edges cut the datacenter out", func() string {
 		for _, e := range l.edges {
@@ -98,7 +98,7 @@ func (l *lab) backedOutDatacenter() {
 	})
 	l.run(l.on()...)
 	l.have(base, l.ams1...)
-	l.have("production_q2", l.fra1...)
+	l.have("production_v2", l.fra1...)
 	if p := l.rollout("partly").State.Phase; p == "backed_out" {
 		l.Errorf("the whole rollout is %s", p)
 	}
@@ -115,12 +115,12 @@ func (l *lab) flagBesideEnvironment() {
 	base := l.baseline()
 	for _, p := range l.stack.Puppetservers {
 		l.must(p.DeployEnvironment(base, l.flagged(base, "beside", ""), "sha-flagged"))
-		l.must(p.DeployEnvironment("production_q3", l.flagged("q3", "beside", "  exec { 'break it': command => '/bin/false' }\n"), "sha-q3"))
+		l.must(p.DeployEnvironment("production_v3", l.flagged("v3", "beside", "  exec { 'break it': command => '/bin/false' }\n"), "sha-v3"))
 	}
 	l.edgesCurrent()
 	l.run(l.on()...)
 	before := l.with("beside")
-	l.begin("faulty", "production_q3")
+	l.begin("faulty", "production_v3")
 	l.sluice("start", "flag-beside", "--track", "production", "--parameter", "beside=true", "--schedule", "beside", "--wait", "90s", "--reason", "sshd hardening")
 	l.stage("faulty", "canary")
 	l.stage("flag-beside", "other")
@@ -150,7 +150,7 @@ func (l *lab) flagBesideEnvironment() {
 	if got := l.with("beside"); len(got) != len(l.on()) {
 		l.Errorf("the flag is on %v", got)
 	}
-	l.onlyRan("production_q3", canary)
+	l.onlyRan("production_v3", canary)
 	l.have(base, canary)
 	if p := l.rollout("faulty").State.Phase; p != "backed_out" {
 		l.Errorf("the faulty one is %s", p)
