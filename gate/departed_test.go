@@ -63,13 +63,26 @@ func TestDepartedNodesHold(t *testing.T) {
 	}
 }
 
-// TestDepartedNodesHoldWhileSettling: nobody becomes the baseline on the word of those that are left, until a person says so.
-func TestDepartedNodesHoldWhileSettling(t *testing.T) {
+// settling is a site of 40 nodes whose rollout has come to its last phase but completion.
+func settling(t *testing.T) *site {
 	s := newSite(t, 40)
 	for s.state("ntp").Phase != Settling {
 		s.look()
 		s.w.Now = s.w.Now.Add(time.Minute)
 	}
+	return s
+}
+
+// openQuestion is a verdict on nodes that have all run the change, and is none.
+func (s *site) openQuestion(r *Rollout) analyzer.Verdict {
+	v := s.healthy(r)
+	v.Result, v.Grade, v.Reason = analyzer.Inconclusive, "", "an open question"
+	return v
+}
+
+// TestDepartedNodesHoldWhileSettling: nobody becomes the baseline on the word of those that are left, until a person says so.
+func TestDepartedNodesHoldWhileSettling(t *testing.T) {
+	s := settling(t)
 	s.verdict = func(r *Rollout) analyzer.Verdict { return analyzer.Verdict{Reason: "PuppetDB is slow"} }
 	s.run(2 * time.Minute)
 	s.nodes, s.fra1, s.verdict = s.nodes[5:], s.fra1[5:], s.healthy
@@ -91,16 +104,8 @@ func TestDepartedNodesHoldWhileSettling(t *testing.T) {
 // while nothing else holds it; an order that finds something else in the way is used up.
 func TestInconclusiveIsOverruledWhileSettling(t *testing.T) {
 	settled := func() *site {
-		s := newSite(t, 40)
-		for s.state("ntp").Phase != Settling {
-			s.look()
-			s.w.Now = s.w.Now.Add(time.Minute)
-		}
-		s.verdict = func(r *Rollout) analyzer.Verdict {
-			v := s.healthy(r)
-			v.Result, v.Grade, v.Reason = analyzer.Inconclusive, "", "an open question"
-			return v
-		}
+		s := settling(t)
+		s.verdict = s.openQuestion
 		s.run(2 * time.Hour)
 		return s
 	}
@@ -131,6 +136,18 @@ func TestInconclusiveIsOverruledWhileSettling(t *testing.T) {
 		if s.run(time.Hour); s.state("ntp").Phase != Settling || s.state("ntp").Promoted != nil {
 			t.Errorf("%s: the order of before completed it: %s", name, s.state("ntp").Phase)
 		}
+	}
+}
+
+// TestWaitingOrderOverrulesNothing: an order that waited for the inventory counts the nodes, and overrules no verdict that came since.
+func TestWaitingOrderOverrulesNothing(t *testing.T) {
+	s := settling(t)
+	st := s.state("ntp")
+	st.Promoted = &Promotion{Stage: "everyone", By: "alice"}
+	s.w.Rollouts[0].State = st
+	s.verdict = s.openQuestion
+	if s.look(); s.state("ntp").Phase != Settling || s.state("ntp").Promoted != nil {
+		t.Errorf("it is %s, the order %+v", s.state("ntp").Phase, s.state("ntp").Promoted)
 	}
 }
 

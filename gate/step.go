@@ -94,8 +94,9 @@ func (s *stepper) step() {
 	case Running:
 		s.run()
 	case Settling:
-		ordered := s.promoted() && s.r.Current.Err == ""
-		if ordered {
+		ordered := false
+		if s.promoted() && s.r.Current.Err == "" {
+			ordered = s.r.State.Promoted == nil // one that waited was given with another verdict in view
 			s.recount()
 			s.state.Promoted, s.changed = nil, true
 		}
