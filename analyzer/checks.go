@@ -36,7 +36,8 @@ var budgetShares = [eventChecks]float64{compileEvents: .25, failureEvents: .25, 
 
 var magnitudeShares = [magnitudes]float64{runTime: .10, retrieval: .04}
 
-// stageShare is what a stage may spend of a check's budget: half of what the stages before it left.
+// stageShare is what a stage may spend of an SLI's alpha: half of what the stages before it left. An SLI has no account, since its
+// canaries may be those of any stage.
 func stageShare(index int) float64 { return math.Ldexp(1, -index-1) }
 
 func defaultChecks() ChecksPolicy {

@@ -12,11 +12,11 @@ import (
 func TestSmallestBoundBySimulation(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	p := DefaultPolicy()
-	for _, c := range []struct{ stage, canaries, controls int }{{0, 20, 380}, {0, 100, 100}, {1, 200, 4800}, {2, 500, 500}} {
-		effect, crossed := p.SmallestBound(c.stage, c.canaries, c.controls, .9), 0
+	for _, c := range []struct{ stages, canaries, controls int }{{1, 20, 380}, {2, 100, 100}, {4, 200, 4800}, {8, 500, 500}} {
+		effect, crossed := p.SmallestBound(c.stages, c.canaries, c.controls, .9), 0
 		const tries = 1500
 		for range tries {
-			test, err := stats.NewECS(p.Alpha * budgetShares[failureEvents] * stageShare(c.stage))
+			test, err := stats.NewECS(p.Alpha * budgetShares[failureEvents] / float64(c.stages))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +32,7 @@ func TestSmallestBoundBySimulation(t *testing.T) {
 			}
 		}
 		if got := float64(crossed) / tries; math.Abs(got-.9) > .03 {
-			t.Errorf("stage %d, %d canaries beside %d controls, an effect of %.4f: crossed in %.3f of the cases", c.stage, c.canaries, c.controls, effect, got)
+			t.Errorf("one of %d stages, %d canaries beside %d controls, an effect of %.4f: crossed in %.3f of the cases", c.stages, c.canaries, c.controls, effect, got)
 		}
 	}
 }
@@ -40,11 +40,11 @@ func TestSmallestBoundBySimulation(t *testing.T) {
 func TestSmallestBoundSeesNothing(t *testing.T) {
 	p := DefaultPolicy()
 	for _, c := range [][2]int{{0, 100}, {100, 0}, {1, 100}, {0, 0}, {100, LeastControls - 1}} {
-		if got := p.SmallestBound(0, c[0], c[1], .9); got != 1 {
+		if got := p.SmallestBound(1, c[0], c[1], .9); got != 1 {
 			t.Errorf("%d canaries beside %d controls: %v", c[0], c[1], got)
 		}
 	}
-	if a, b := p.SmallestBound(0, 100, 900, .9), p.SmallestBound(5, 100, 900, .9); a >= b {
-		t.Errorf("a later stage has less to spend and sees more: %v, %v", a, b)
+	if a, b := p.SmallestBound(1, 100, 900, .9), p.SmallestBound(60, 100, 900, .9); a >= b {
+		t.Errorf("one of many stages has less to spend and sees more: %v, %v", a, b)
 	}
 }

@@ -67,6 +67,10 @@ type Evidence struct {
 	// clean. Asks is how many there are in all.
 	Ask  int `json:"ask,omitempty"`
 	Asks int `json:"asks,omitempty"`
+	// Stages is how many the schedule has; 0: this is the last one.
+	Stages int `json:"stages,omitempty"`
+	// Accounts are what earlier stages left of the budgets of the checks, by check, as the verdict that each ended with gave them.
+	Accounts map[string]Account `json:"accounts,omitempty"`
 	// Kind is environment or parameters.
 	Kind string `json:"kind"`
 	// Candidate and Baseline name environments; both may be empty for parameters.
@@ -136,6 +140,8 @@ func (e *Evidence) generalProblems() []string {
 	add(e.Bake < 0, "the evidence's bake time is negative")
 	add(e.Planned < 0, "the evidence's planned number of nodes is negative")
 	add(e.Ask < 0 || e.Ask > e.Asks, fmt.Sprintf("the evidence is of stage %d of %d that ask for a certified pass", e.Ask, e.Asks))
+	add(e.Stages != 0 && e.Stages <= e.StageIndex, fmt.Sprintf("the evidence is of stage %d of %d", e.StageIndex+1, e.Stages))
+	out = append(out, e.accountProblems()...)
 	add(e.Sources.Lag < 0, "the evidence's report lag is negative")
 	for i, s := range e.SLIs {
 		add(i > 0 && s.Name == e.SLIs[i-1].Name, "the evidence has sli "+s.Name+" twice")

@@ -49,6 +49,7 @@ type joined struct {
 // event is the first one of a node.
 type event struct {
 	at, seen int64 // ms
+	since    int64 // ms, from the admission on; of a canary
 	certname string
 	canary   bool
 	of       *stratum
@@ -94,7 +95,7 @@ func (f *frame) add(c *cohorts, h *history) {
 			from[check] = from[check] || o.Before
 			if o.At != 0 && !o.Before {
 				canary := h.Admitted() && o.At >= h.AdmittedAt.milli()
-				s.events[check] = append(s.events[check], event{at: o.At, seen: o.Seen, certname: h.Certname, canary: canary, of: s})
+				s.events[check] = append(s.events[check], event{at: o.At, seen: o.Seen, since: o.At - h.AdmittedAt.milli(), certname: h.Certname, canary: canary, of: s})
 			}
 		}
 	}
@@ -141,6 +142,21 @@ func (s *stratum) atRisk(check int, at int64) (y1, y0 int) {
 			y1 += j.n[check]
 		} else {
 			y0 += j.n[check]
+		}
+	}
+	return y1, y0
+}
+
+// lately are the canaries that were admitted no longer than a window before a time, in ms, and the controls, of those that could
+// have had the event.
+func (s *stratum) lately(check int, at, window int64) (y1, y0 int) {
+	y0 = s.controls[check]
+	for _, j := range s.canaries {
+		switch {
+		case j.at > at:
+			y0 += j.n[check]
+		case at-j.at < window:
+			y1 += j.n[check]
 		}
 	}
 	return y1, y0

@@ -78,6 +78,7 @@ func (c *cohorts) verdict() Verdict {
 	}
 	slices.SortFunc(v.Checks, func(a, b Check) int { return strings.Compare(a.Name, b.Name) })
 	v.Looks = normalLooks(v.Looks)
+	v.Accounts = c.accounts(v.Checks, v.Looks)
 	v.Uncertified = c.certify(v.Checks)
 	c.conclude(&v, s, fails, slis)
 	return v

@@ -84,7 +84,7 @@ func (c *cohorts) magnitudeCheck(i int) (Check, *crossing, []MagnitudeLook) {
 	check.Effect, check.P = shift, now.P
 	check.Low, check.High = c.shiftLimits(strata)
 	t := c.valueInfo()(c.evidence.Now.UnixMilli())
-	own, err = c.look(own, MagnitudeLook{Check: name, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, float64(c.policy.Alpha*magnitudeShares[i]))
+	own, err = c.look(own, MagnitudeLook{Check: name, Stage: c.evidence.StageIndex, T: t, Information: now.Information, Z: now.Z, Shift: shift}, c.level(name, float64(c.policy.Alpha*magnitudeShares[i])))
 	if err != nil {
 		check.Reason, check.Optional = "the comparison failed: "+err.Error(), false // an error holds, unlike a lack of data
 		return check, nil, own
@@ -123,10 +123,9 @@ func (c *cohorts) looksAt(check string) (own []MagnitudeLook) {
 	return own
 }
 
-// look takes a planned look if it is due, and sets its boundary by Lan and DeMets' spending of the stage's share of alpha.
+// look takes a planned look if it is due, and sets its boundary by Lan and DeMets' spending of the stage's level.
 func (c *cohorts) look(own []MagnitudeLook, next MagnitudeLook, alpha float64) ([]MagnitudeLook, error) {
 	var b stats.Boundaries
-	alpha *= stageShare(c.evidence.StageIndex)
 	last := MagnitudeLook{}
 	for _, l := range own {
 		if _, err := b.Next(l.Information, stats.LDOF(alpha, l.T)); err != nil {

@@ -13,7 +13,7 @@ func (c *cohorts) placebo() string {
 	from := c.evidence.StageStarted
 	back := from.Add(-c.policy.lookBack())
 	for _, of := range []class{compileClass, resourceClass} {
-		test, err := stats.NewECS(float64(c.policy.Alpha*budgetShares[failureEvents]) * stageShare(c.evidence.StageIndex))
+		test, err := stats.NewECS(c.level(of.String(), float64(c.policy.Alpha*budgetShares[of.check()])))
 		if err != nil {
 			return err.Error()
 		}

@@ -152,7 +152,7 @@ func (c *cohorts) weigh(a arms, p SLIPolicy, d difference, taken []MagnitudeLook
 	}
 	next := MagnitudeLook{Check: "sli:" + p.Name, Stage: c.evidence.StageIndex, T: c.info()(c.evidence.Now.UnixMilli()),
 		Information: d.information, Z: quantile(r.P), Shift: harm}
-	looks, err := c.look(taken, next, p.alpha())
+	looks, err := c.look(taken, next, p.alpha()*stageShare(c.evidence.StageIndex))
 	if err != nil {
 		return unknown("the comparison failed: " + err.Error())
 	}

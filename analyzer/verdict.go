@@ -71,6 +71,8 @@ type Verdict struct {
 	Culprit *Culprit `json:"culprit"`
 	// Looks are those at magnitudes in this stage, this one included: they belong into the evidence of the next.
 	Looks []MagnitudeLook `json:"looks,omitempty"`
+	// Accounts are what the budgets of the checks come to if the stage ends now, by check: they belong into the evidence of the next stage.
+	Accounts map[string]Account `json:"accounts,omitempty"`
 	// Evidence is the sha256, in hex, of Evidence.Canonical.
 	Evidence string `json:"evidence"`
 }

@@ -128,7 +128,7 @@ func (s *stepper) ready(o *Rollout) bool {
 
 // brief is a verdict without its parts.
 func brief(v analyzer.Verdict) *analyzer.Verdict {
-	v.Checks, v.Missing, v.Uncertified, v.Looks = nil, nil, nil, nil
+	v.Checks, v.Missing, v.Uncertified, v.Looks, v.Accounts = nil, nil, nil, nil, nil
 	v.Counts.Unexposed, v.Counts.SilentNodes, v.Counts.ExcludedNodes = nil, nil, nil
 	return &v
 }

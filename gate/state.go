@@ -78,6 +78,8 @@ type State struct {
 	Unvetoed bool `json:"unvetoed,omitempty"`
 	// Looks are those that the judge took at magnitudes in the current stage: the boundary of the next rests on them.
 	Looks []analyzer.MagnitudeLook `json:"looks,omitempty"`
+	// Accounts are what the budgets of the judge's checks had come to when the current stage began; nil in the first one.
+	Accounts map[string]analyzer.Account `json:"accounts,omitempty"`
 	// Verdict is the last one that moved the rollout.
 	Verdict *analyzer.Verdict `json:"verdict,omitempty"`
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -125,13 +126,21 @@ func renderVerdict(w io.Writer, l *look, v analyzer.Verdict) {
 	for _, c := range v.Checks {
 		say(2, "%s: %s: %s", c.Name, c.Result, c.Reason)
 		if b := c.Bound; b != nil && b.Events > 0 {
-			say(4, "bound: %d of %d events on nodes with the change, %.3g expected, %d would stop it (alpha %.2g, %.2g spent at %.0f %% of the stage)",
-				b.Canary, b.Events, b.Expected, b.Reject, b.Alpha, b.Spent, 100*b.T)
+			say(4, "bound: %d of %d events on nodes with the change, %.3g expected, %d would stop it (alpha %.2g%s, %.2g spent at %.0f %% of the stage)",
+				b.Canary, b.Events, b.Expected, b.Reject, b.Alpha, carried(b), b.Spent, 100*b.T)
 		}
 	}
 	if v.Evidence != "" {
 		say(2, "evidence: %s", v.Evidence)
 	}
+}
+
+// carried says what earlier stages did to the level of a bound.
+func carried(b *analyzer.Bound) string {
+	if b.Weight == 0 || math.Abs(b.Weight-1) < .005 {
+		return ""
+	}
+	return fmt.Sprintf(", %.3g times as much by what earlier stages showed", b.Weight)
 }
 
 // edgeLine is what an edge last said, in one line.

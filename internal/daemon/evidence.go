@@ -25,7 +25,7 @@ func (l *leader) evidence(r *tree.Rollout, rollouts []tree.Rollout, course *cour
 	e := analyzer.Evidence{
 		Rollout: r.Spec.Name, Stage: stage.Name, StageIndex: i, Kind: r.Spec.Kind(), Candidate: r.Spec.Candidate, Baseline: baseline,
 		StageStarted: stage.Since, Bake: time.Duration(r.Spec.Schedule.Stages[i].Bake.Time), Sources: l.collector.sources(now), Now: now,
-		Nodes: course.nodes, Looks: r.State.Looks,
+		Nodes: course.nodes, Looks: r.State.Looks, Stages: len(r.Spec.Schedule.Stages), Accounts: r.State.Accounts,
 	}
 	// A stage that adds nobody asks for itself, of the nodes of the stage before.
 	e.Ask, e.Asks = r.Spec.Schedule.Asks(r.State.Current())

@@ -85,6 +85,7 @@ func dated(gates, was []gate.Gate, now time.Time) []gate.Gate {
 func same(a, b tree.Status) bool {
 	a.At, b.At = time.Time{}, time.Time{}
 	a.Verdict.Evidence, b.Verdict.Evidence = "", ""
+	a.Verdict.Accounts, b.Verdict.Accounts = nil, nil
 	a.Verdict.Checks, b.Verdict.Checks = timeless(a.Verdict.Checks), timeless(b.Verdict.Checks)
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

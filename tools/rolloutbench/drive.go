@@ -102,8 +102,10 @@ func roll(f *fleet, p plan) (end ending) {
 	policy := analyzer.DefaultPolicy()
 	order := f.rng.Perm(len(f.nodes))
 	now, admitted := f.start, 0
+	var left map[string]analyzer.Account
 	for stage, target := range p.targets {
 		e := f.stage(stage, now, target-admitted)
+		e.Stages, e.Accounts = len(p.targets), left
 		e.Ask, e.Asks = p.asks(stage)
 		waiting := order[admitted:target]
 		admitted = target
@@ -113,7 +115,7 @@ func roll(f *fleet, p plan) (end ending) {
 			f.draw(now.Add(-behind))
 			f.show(&e, now)
 			v := analyzer.Look(policy, e)
-			e.Looks = v.Looks
+			e.Looks, left = v.Looks, v.Accounts
 			end.took = now.Sub(f.start)
 			if !end.held {
 				end.exposed = v.Counts.Exposed

@@ -41,8 +41,10 @@ func contest(f *fleet, p plan) (out [rules]found) {
 	order := f.rng.Perm(len(f.nodes))
 	now, admitted := f.start, 0
 	oracle := sprt{base: f.world.base, extra: cmp.Or(f.change.fails, .005)}
+	var left map[string]analyzer.Account
 	for stage, target := range p.targets[:len(p.targets)-1] {
 		e := f.stage(stage, now, target-admitted)
+		e.Stages, e.Accounts = len(p.targets), left
 		for _, i := range order[admitted:target] {
 			f.admit(i, stage, now)
 		}
@@ -62,7 +64,7 @@ func contest(f *fleet, p plan) (out [rules]found) {
 			}
 			f.show(&e, now)
 			v := analyzer.Look(policy, e)
-			e.Looks = v.Looks
+			e.Looks, left = v.Looks, v.Accounts
 			for _, c := range v.Checks {
 				if c.Name == "new_failures" && c.Bound != nil {
 					alpha = c.Bound.Alpha
