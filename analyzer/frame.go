@@ -35,8 +35,8 @@ type stratum struct {
 	// events in the order in which they could be known, once sorted.
 	events [eventChecks][]event
 	values [magnitudes][2]histogram // against the nodes' own past: controls, canaries
-	// measured are the nodes whose metrics are read: controls, canaries.
-	measured [2]int
+	// measured are the nodes whose metrics are read, leftOut those that were dead or only simulating: controls, canaries.
+	measured, leftOut [2]int
 }
 
 // joined are the canaries that were admitted at one time.
@@ -78,6 +78,9 @@ func (f *frame) add(c *cohorts, h *history) {
 		f.early++
 		return
 	case h.state.leftOut || h.Outside:
+		if !h.Outside {
+			f.stratum(h.Stratum).leftOut[oneIf(h.Admitted())]++
+		}
 		if h.Admitted() {
 			f.started(h.AdmittedAt.Time(), 1) // it was planned, and its share of the plan is due like any other
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer/stats"
 )
 
-// placebo judges the day before the stage, at the same level, as if the nodes had had the change then. A judge that would
+// placebo judges the time before the stage, at the same level, as if the nodes had had the change then. A judge that would
 // have fired has cohorts that differ already, so nothing it says about the change means anything.
 func (c *cohorts) placebo() string {
 	from := c.evidence.StageStarted
@@ -21,7 +21,61 @@ func (c *cohorts) placebo() string {
 			return fmt.Sprintf("the cohorts differed before the change: in the %s before the stage %s (%s): look at which nodes are in it", from.Sub(back).Round(time.Hour), why, of)
 		}
 	}
+	for _, check := range []int{convergenceEvents, correctiveEvents, silenceEvents} {
+		why, err := c.divided(check)
+		if err != nil {
+			return err.Error()
+		}
+		if why != "" {
+			return fmt.Sprintf("the cohorts differed before the change: %s (%s): look at which nodes are in it", why, eventNames[check])
+		}
+	}
 	return ""
+}
+
+// divided is the placebo of checks of which only is known which nodes take no part, since they had the event before the stage: chance
+// gives the canaries their share of these. Run times and times until the catalog came need none, since each node is compared with its
+// own past.
+func (c *cohorts) divided(check int) (why string, err error) {
+	test, err := stats.NewECS(c.level(eventNames[check], float64(c.policy.Alpha*budgetShares[check])))
+	if err != nil {
+		return "", err
+	}
+	var got folded
+	for _, s := range c.frame.sorted() {
+		had, all := s.before(check)
+		if d := had[0] + had[1]; d > 0 {
+			got.add(all[1], all[0], d, had[1])
+			if err := test.Event(all[1], all[0], d, had[1]); err != nil {
+				return "", err
+			}
+		}
+	}
+	if !test.Look(1) || got.canary < 2 {
+		return "", nil
+	}
+	return fmt.Sprintf("%d of the %d nodes that %s are those that have the change now, %.2g would by chance", got.canary, got.canary+got.control, beforeWords[check], got.expected), nil
+}
+
+var beforeWords = map[int]string{
+	convergenceEvents: "went on changing before the stage", correctiveEvents: "were put right before the stage",
+	silenceEvents: "were dead or only simulating when the stage began",
+}
+
+// before are the nodes that take no part in a check since they had the event before the stage, and all: controls, canaries.
+func (s *stratum) before(check int) (had, all [2]int) {
+	all, had = [2]int{s.allControls, 0}, [2]int{-s.controls[check], 0}
+	for _, j := range s.canaries {
+		all[1] += j.all
+		had[1] -= j.n[check]
+	}
+	switch check {
+	case silenceEvents:
+		return s.leftOut, [2]int{all[0] + s.leftOut[0], all[1] + s.leftOut[1]}
+	case correctiveEvents:
+		all = s.measured
+	}
+	return [2]int{had[0] + all[0], had[1] + all[1]}, all
 }
 
 func (c *cohorts) placeboOf(of class, test *stats.ECS, back, from time.Time) string {
