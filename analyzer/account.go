@@ -16,7 +16,7 @@ import (
 // A stage goes on from the evidence of those before it. With r_j the likelihood ratio of alternative j against no effect over the
 // first runs of all earlier stages, M = 1/2 + Σ r_j/6 has the mean 1 if the change does nothing, so a test at the level
 //
-//	alpha·M·(share of the plan so far − spent)
+//	alpha·M·(planned so far − spent)
 //
 // still rejects with no more than alpha in all stages together: M·(1 − spent) is what is left, and no stage spends more of it than
 // it takes away (Ville 1939; alpha-wealth of Foster and Stine 2008). A change that harms makes M grow, one that does not halves it
@@ -76,7 +76,7 @@ func (c *cohorts) account(check string) Account {
 	if a, known := c.evidence.Accounts[check]; known {
 		return a
 	}
-	return Account{Spent: float64(c.evidence.StageIndex) / float64(c.stages())}
+	return Account{Spent: planned(c.evidence.StageIndex, c.stages())}
 }
 
 func (c *cohorts) stages() int { return max(c.evidence.Stages, c.evidence.StageIndex+1) }
@@ -85,8 +85,19 @@ func (c *cohorts) stages() int { return max(c.evidence.Stages, c.evidence.StageI
 // much more or less as they have shown.
 func (c *cohorts) level(check string, budget float64) float64 {
 	a := c.account(check)
-	soFar := float64(c.evidence.StageIndex+1) / float64(c.stages())
+	soFar := planned(c.evidence.StageIndex+1, c.stages())
 	return min(max(float64(budget*float64(a.weight()*(soFar-a.Spent))), leastLevel), mostLevel)
+}
+
+// planned is the part of a budget that the first n of so many stages may spend: as many parts of it as there are stages. Of more than
+// six, as with a stage for each datacenter, only half of it is divided so, lest the first ones see nothing; of the other half each may
+// spend a sixth of what is left.
+func planned(n, stages int) float64 {
+	even := float64(n) / float64(stages)
+	if n >= stages || stages <= 6 {
+		return even
+	}
+	return float64(even/2) + float64((1-math.Pow(5./6, float64(n)))/2)
 }
 
 // close is the account at the end of the stage, of which spent is the error and logs are the logarithms of the likelihood ratios.

@@ -142,6 +142,7 @@ func TestLevelsOfStages(t *testing.T) {
 		want          float64
 	}{
 		{0, 0, nil, .01}, {0, 4, nil, .0025}, {3, 4, nil, .0025}, {2, 0, nil, .01 / 3},
+		{0, 60, nil, .01 * (1./120 + 1./12)}, {59, 60, nil, .01 * (1./120 + math.Pow(5./6, 59)/2)},
 		{1, 4, &Account{}, .005},
 		{1, 4, &Account{Spent: .25, Against: []float64{1, 1, 1}}, .0025},
 		{1, 4, &Account{Spent: .25, Against: []float64{0, 0, 0}}, .00125},

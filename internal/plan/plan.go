@@ -126,7 +126,7 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 		s.Segment, s.Of, s.Total, s.Approval, s.Size = stage.Segment, sizes[i], total, stage.Approval, SizeOf(stage)
 		s.Control, s.Compared, s.Bare = f.control(i, stage.Segment, spec.PolicyOf(i), admitted)
 		s.Detects = spec.PolicyOf(i).SmallestEffect(s.New, total, Power)
-		s.Bound = spec.PolicyOf(i).SmallestBound(len(p.Stages), s.New, s.Compared, Power)
+		s.Bound = spec.PolicyOf(i).SmallestBound(i, len(p.Stages), s.New, s.Compared, Power)
 		s.RulesOut = stats.ClopperPearsonUpper(0, total, .95)
 		if stage.TimeZone != nil {
 			s.Zone = stage.TimeZone.String()
