@@ -129,26 +129,31 @@ func TestRiskCountsEveryNode(t *testing.T) {
 		}
 		first := map[string]int64{} // ms; 0 = it failed before
 		for _, r := range f.Runs {
-			switch at := r.Produced.Add(-20 * time.Second).UnixMilli(); {
-			case at < began.milli():
+			switch at := r.Produced.Add(-20 * time.Second); {
+			case at.Before(began.Time()):
 				first[r.Certname] = 0
 			default:
-				if was, known := first[r.Certname]; !known || at < was {
-					first[r.Certname] = at
+				if was, known := first[r.Certname]; !known || at.UnixMilli() < was {
+					first[r.Certname] = at.UnixMilli()
 				}
 			}
 		}
-		var second int64 // when the stage after the first began
-		for _, n := range f.Nodes {
-			if at := n.AdmittedAt.milli(); n.Stage == 1 && !n.Outside && (second == 0 || at < second) {
-				second = at
+		next := func(stage int32) (at int64) { // when the stage after it began, 0 for the last
+			for after := stage + 1; at == 0 && int(after) <= f.StageIndex; after++ {
+				for _, n := range f.Nodes {
+					if m := n.AdmittedAt.milli(); n.Stage == after && !n.Outside && (at == 0 || m < at) {
+						at = m
+					}
+				}
 			}
+			return at
 		}
 		side := func(n Node, at int64) int {
+			until := next(n.Stage)
 			switch {
 			case !n.Admitted() || n.AdmittedAt.milli() > at:
 				return asControl
-			case n.Stage == 1 || second == 0 || at < second:
+			case until == 0 || at < until:
 				return asOwn
 			}
 			return asCanary
@@ -170,6 +175,9 @@ func TestRiskCountsEveryNode(t *testing.T) {
 				t.Fatalf("%s at %d: %d and %d, want %v", e.certname, e.at, r.y1, r.y0, want)
 			}
 			r.goes(e.intake)
+		}
+		if said := c.lasting(failureEvents); said != "" && !strings.Contains(said, "a person has to look") {
+			t.Fatal(said) // events that nobody was at risk of
 		}
 	})
 }

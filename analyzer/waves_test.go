@@ -8,18 +8,26 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawStaged is a small rollout with ramps in which nodes fail now and then.
+// drawStaged is a small rollout of two or three stages with ramps, in which nodes fail now and then. Stages may begin at the very same
+// moment, or in the same millisecond, and nodes fail then, too.
 func drawStaged(t *rapid.T) *staged {
-	f := newStaged(rapid.IntRange(0, 6).Draw(t, "early"), rapid.IntRange(1, 6).Draw(t, "own"), rapid.IntRange(0, 6).Draw(t, "controls"), 5*time.Hour)
+	apart := rapid.SampledFrom([]time.Duration{5 * time.Hour, 5 * time.Hour, 0, 300 * time.Microsecond, time.Millisecond}).Draw(t, "apart")
+	f := newStaged(rapid.IntRange(0, 6).Draw(t, "early"), rapid.IntRange(1, 6).Draw(t, "own"), rapid.IntRange(0, 6).Draw(t, "controls"), apart)
+	f.StageIndex = rapid.IntRange(1, 2).Draw(t, "stage")
 	for i := range f.Nodes {
 		n := &f.Nodes[i]
 		n.Outside = rapid.IntRange(0, 9).Draw(t, "outside") == 0
 		if n.Admitted() {
+			n.Stage = min(n.Stage*int32(rapid.IntRange(1, 2).Draw(t, "later")), int32(f.StageIndex))
 			n.AdmittedAt = MomentOf(n.AdmittedAt.Time().Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "ramp")) * 20 * time.Minute))
 			n.Summary.Habit.Last = n.AdmittedAt.milli()
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "failures") {
-			f.fail(i, f.began.Add(time.Duration(rapid.IntRange(-30, 84).Draw(t, "at"))*5*time.Minute))
+			at := f.began.Add(time.Duration(rapid.IntRange(-30, 84).Draw(t, "at")) * 5 * time.Minute)
+			if rapid.Bool().Draw(t, "as a stage begins") { // f.fail has runs begin a second later
+				at = rapid.SampledFrom([]time.Time{f.began, f.StageStarted}).Draw(t, "which").Add(time.Duration(rapid.IntRange(-6, 6).Draw(t, "tenths"))*100*time.Microsecond - time.Second)
+			}
+			f.fail(i, at)
 		}
 	}
 	return f
