@@ -159,7 +159,7 @@ func renderPlan(w io.Writer, l *look, v *plan.Plan, by string) {
 	fmt.Fprintf(w, "%s: %s nodes, holdback %s, from %s\n\n", v.Rollout, number(v.Nodes), v.Holdback, v.Start.Format(time.RFC3339))
 	rows := [][]cell{texts("STAGE", "SEGMENT", "SIZE", "NEW", "TOTAL", "CONTROL", "DETECTS", "BOUND", "RULES OUT", "BEGINS", "ENDS")}
 	for _, s := range v.Stages {
-		row := texts(s.Stage, fmt.Sprintf("%s (%s)", segmentText(s.Segment), number(s.Of)), s.Size, number(s.New), number(s.Total), number(s.Control), percentText(s.Detects), percentText(s.Bound), percentText(s.RulesOut))
+		row := texts(s.Stage, fmt.Sprintf("%s (%s)", segmentText(s.Segment), number(s.Of)), s.Size, number(s.New), number(s.Total), number(s.Compared), percentText(s.Detects), percentText(s.Bound), percentText(s.RulesOut))
 		rows = append(rows, append(row, passageCells(l, s)...))
 	}
 	if v.Settling > 0 {

@@ -32,6 +32,15 @@ schedules:
       - {name: everyone, approval: true, bake: {time: 4h, runs: 4}}
 `
 
+// overlapConfig has a stage of everyone after one that took half of some: the other half is nobody's control.
+const overlapConfig = `
+puppetdb: {url: "http://127.0.0.1:1"}
+enc: {command: /usr/local/bin/site-enc}
+tracks: {production: {}}
+segments: {fra1: '{enc.dc="fra1"}'}
+schedules: {overlap: {stages: [{name: half, segment: fra1, percent: 50%}, {name: fifth, percent: 20%}, {name: everyone}]}}
+`
+
 // fleetFile writes an inventory of n nodes, of which two are canaries.
 func fleetFile(t *testing.T, dir string, n int) {
 	t.Helper()
@@ -66,11 +75,13 @@ func TestPlanAndScheduleShow(t *testing.T) {
 	}
 	t.Chdir(dir)
 	write(t, filepath.Join(dir, "sluiced.yml"), planConfig)
+	write(t, filepath.Join(dir, "overlap.yml"), overlapConfig)
 	fleetFile(t, dir, 400)
 	s := newSite(t)
 	at := []string{"--config.file", "sluiced.yml", "--start", "2026-12-04T08:00:00+01:00"}
 	text := s.transcript(append([]string{"schedule", "show", "datacenters"}, at...)...) +
 		s.transcript(append([]string{"plan", "ntp", "--schedule", "datacenters", "--inventory", "inventory.json", "--by", "enc.dc"}, at...)...) +
+		s.transcript("plan", "ntp", "--schedule", "overlap", "--inventory", "inventory.json", "--config.file", "overlap.yml", "--start", "2026-12-04T08:00:00+01:00") +
 		s.transcript("plan", "ntp", "--schedule", "gone", "--config.file", "sluiced.yml") +
 		s.transcript("plan", "ntp", "--schedule", "datacenters", "--config.file", "sluiced.yml", "--start", "tomorrow") +
 		s.transcript("plan", "ntp", "--schedule", "datacenters", "--config.file", "gone.yml")

@@ -29,8 +29,15 @@ type row struct {
 type member struct {
 	certname string
 	in       []bool // by index of fleet.segments
+	kind     int    // index of fleet.kinds
 	domain   string
 	strata   []string // by index of strata.attributes
+}
+
+// kind is the nodes that are in the same segments.
+type kind struct {
+	in    []bool // by index of fleet.segments
+	nodes int
 }
 
 // fleet is the nodes of a track.
@@ -40,6 +47,8 @@ type fleet struct {
 	track    string
 	by       string // attribute that names the domain, "" for none
 	nodes    []member
+	kinds    []kind
+	kindOf   map[string]int // by what segments hold it, a byte each
 	strata   *strata
 	needsENC bool
 	seenENC  bool
@@ -47,7 +56,7 @@ type fleet struct {
 
 // newFleet prepares to read nodes for the segments that the stages name.
 func newFleet(r Request) (*fleet, error) {
-	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc."), strata: newStrata(r)}
+	f := &fleet{track: r.Track, by: r.By, needsENC: strings.HasPrefix(r.By, "enc."), strata: newStrata(r), kindOf: map[string]int{}}
 	definitions := segment.Definitions(r.Segments)
 	for _, stage := range r.Schedule.Stages {
 		if stage.Segment == "" || slices.Contains(f.segments, stage.Segment) {
@@ -90,15 +99,30 @@ func (f *fleet) add(n row) error {
 		return nil // upstream has it elsewhere
 	}
 	attributes := selector.Of(n.Certname, n.Facts, n.Trusted, n.ENC)
-	m := member{certname: n.Certname, in: make([]bool, len(f.matches)), strata: f.strata.of(attributes)}
-	for i, match := range f.matches {
-		m.in[i] = match(n.Certname, attributes)
-	}
+	m := member{certname: n.Certname, kind: f.kind(n.Certname, attributes), strata: f.strata.of(attributes)}
+	m.in = f.kinds[m.kind].in
 	if f.by != "" {
 		m.domain = attributes(f.by)
 	}
 	f.nodes = append(f.nodes, m)
 	return nil
+}
+
+// kind counts a node with its kind, and finds that.
+func (f *fleet) kind(certname string, attributes func(name string) string) int {
+	in, key := make([]bool, len(f.matches)), make([]byte, len(f.matches))
+	for i, match := range f.matches {
+		if in[i] = match(certname, attributes); in[i] {
+			key[i] = 1
+		}
+	}
+	k, known := f.kindOf[string(key)]
+	if !known {
+		k = len(f.kinds)
+		f.kinds, f.kindOf[string(key)] = append(f.kinds, kind{in: in}), k
+	}
+	f.kinds[k].nodes++
+	return k
 }
 
 // done checks what was read.

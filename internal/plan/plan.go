@@ -54,13 +54,19 @@ type Stage struct {
 	New     int    `json:"new"`     // nodes that the stage adds
 	Total   int    `json:"total"`   // nodes that have the change at its end
 	Control int    `json:"control"` // nodes of the segment that do not have it then
-	// Compared are those of Control in whose stratum the stage has nodes: the exact test needs 50.
+	// Canaries are those of New that are compared with others, and Compared those of Control: of the nodes between which chance divided
+	// (gate.Reached), those whose stratum has both. The exact test needs 50 of Compared.
+	Canaries int `json:"canaries"`
 	Compared int `json:"compared"`
-	// Bare are strata in which the stage has nodes and leaves no control.
+	// Uneven are nodes of New in which earlier stages of other segments went further, or less far, than in most.
+	Uneven int `json:"uneven,omitempty"`
+	// Answers are those of Total that count for a certified pass of the stage.
+	Answers int `json:"answers"`
+	// Bare are strata in which the stage has nodes, of the others, and leaves no control.
 	Bare []Stratum `json:"without_control,omitempty"`
 	// Detects is the smallest share of nodes failing that the stop rule sees with Power; 1 is nothing at all.
 	Detects float64 `json:"detects"`
-	// Bound is the smallest share of nodes with a failure that no node without the change has, such that the exact test on new
+	// Bound is the smallest share of Canaries with a failure that no node without the change has, such that the exact test on new
 	// failures stops the rollout with Power by the end of the stage; 1 is nothing at all.
 	Bound float64 `json:"bound"`
 	// RulesOut is the share of failing nodes that Total nodes without a failure exclude, with 95 % confidence.
@@ -85,27 +91,27 @@ func Make(r Request, nodes func(add func(certname, environment string, facts, tr
 	if err := f.done(); err != nil {
 		return nil, err
 	}
-	admitted, sizes, err := f.admit(r.Schedule, r.Name)
+	a, err := f.admit(r.Schedule, r.Name)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Rollout: r.Name, Nodes: len(f.nodes), Start: r.Start, Holdback: r.Schedule.HoldbackFor(len(f.nodes)).String()}
-	p.stages(r, f, admitted, sizes)
+	p.stages(r, f, a)
 	p.warn(r, f)
 	return p, nil
 }
 
-func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
+func (p *Plan) stages(r Request, f *fleet, a *admissions) {
 	p.Stages = make([]Stage, len(r.Schedule.Stages))
 	for i, n := range f.nodes {
-		if admitted[i] == len(p.Stages) {
+		if a.by[i] == len(p.Stages) {
 			p.Settling++
 			if r.List {
 				p.Held = append(p.Held, n.certname)
 			}
 			continue
 		}
-		s := &p.Stages[admitted[i]]
+		s := &p.Stages[a.by[i]]
 		s.New++
 		if r.By != "" {
 			if s.Domains == nil {
@@ -123,10 +129,10 @@ func (p *Plan) stages(r Request, f *fleet, admitted, sizes []int) {
 	for i, stage := range r.Schedule.Stages {
 		s := &p.Stages[i]
 		total += s.New
-		s.Segment, s.Of, s.Total, s.Approval, s.Size = stage.Segment, sizes[i], total, stage.Approval, SizeOf(stage)
-		s.Control, s.Compared, s.Bare = f.control(i, stage.Segment, spec.PolicyOf(i), admitted)
+		s.Segment, s.Of, s.Total, s.Approval, s.Size = stage.Segment, a.sizes[i], total, stage.Approval, SizeOf(stage)
+		f.compare(s, i, spec.PolicyOf(i), a)
 		s.Detects = spec.PolicyOf(i).SmallestEffect(s.New, total, Power)
-		s.Bound = spec.PolicyOf(i).SmallestBound(i, len(p.Stages), s.New, s.Compared, Power)
+		s.Bound = spec.PolicyOf(i).SmallestBound(i, len(p.Stages), s.Canaries, s.Compared, Power)
 		s.RulesOut = stats.ClopperPearsonUpper(0, total, .95)
 		if stage.TimeZone != nil {
 			s.Zone = stage.TimeZone.String()

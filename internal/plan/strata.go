@@ -57,10 +57,9 @@ func (s *strata) unknown(seenENC bool) []string {
 	return slices.DeleteFunc(slices.Clone(s.attributes), func(name string) bool { return seenENC || !strings.HasPrefix(name, "enc.") })
 }
 
-// control counts, for stage i, the nodes of its segment that do not have the change at its end; those of them that have a node of
-// the stage to be compared with; and the strata of which none is left. Strata are made as the judge makes them when a stage begins.
-func (f *fleet) control(i int, segment string, policy analyzer.Policy, admitted []int) (left, compared int, bare []Stratum) {
-	k := slices.Index(f.segments, segment)
+// compare counts whom the judge has at the end of stage i. Whom it compares, and in which strata, is decided when a stage begins.
+func (f *fleet) compare(s *Stage, i int, policy analyzer.Policy, a *admissions) {
+	parts := f.parts(&a.state, i)
 	at := make([]int, len(policy.Strata))
 	for j, name := range policy.Strata {
 		at[j] = slices.Index(f.strata.attributes, name)
@@ -74,17 +73,27 @@ func (f *fleet) control(i int, segment string, policy analyzer.Policy, admitted 
 	}
 	eligible, fresh, control := map[string]int{}, map[string]int{}, map[string]int{}
 	for n := range f.nodes {
-		m := &f.nodes[n]
-		if admitted[n] < i || segment != "" && !m.in[k] {
+		m, by := &f.nodes[n], a.by[n]
+		part := parts[m.kind]
+		switch {
+		case part == elsewhere:
+			continue
+		case by > i:
+			s.Control++
+		case part == even:
+			s.Answers++
+		case by == i:
+			s.Uneven++
+		}
+		if part == uneven || by < i {
 			continue
 		}
 		key := keyOf(m)
 		eligible[key]++
-		if admitted[n] == i {
+		if by == i {
 			fresh[key]++
 		} else {
 			control[key]++
-			left++
 		}
 	}
 	merged := map[string][2]int{}
@@ -95,13 +104,12 @@ func (f *fleet) control(i int, segment string, policy analyzer.Policy, admitted 
 	for name, n := range merged {
 		switch {
 		case n[0] > 0 && n[1] > 0:
-			compared += n[1]
+			s.Canaries, s.Compared = s.Canaries+n[0], s.Compared+n[1]
 		case n[0] > 0:
-			bare = append(bare, Stratum{name, n[0]})
+			s.Bare = append(s.Bare, Stratum{name, n[0]})
 		}
 	}
-	slices.SortFunc(bare, func(a, b Stratum) int { return strings.Compare(a.Name, b.Name) })
-	return left, compared, bare
+	slices.SortFunc(s.Bare, func(a, b Stratum) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // mostBare caps the strata that a warning names.
@@ -119,8 +127,8 @@ func (p *Plan) warnControl(s Stage, r Request, i int) {
 	case stage.Pass == schedule.PassCertified && s.Compared < analyzer.LeastControls:
 		p.add(s.Stage, "asks for a certified pass and leaves %d nodes to compare with, of %d that it takes: it does not end", s.Compared, analyzer.LeastControls)
 		return
-	case stage.Pass == schedule.PassCertified && s.Total < p.toCertify(r, i):
-		p.add(s.Stage, "asks for a certified pass of %d nodes, and it takes %d with no event at all: it does not end", s.Total, p.toCertify(r, i))
+	case stage.Pass == schedule.PassCertified && s.Answers < p.toCertify(r, i):
+		p.add(s.Stage, "asks for a certified pass of %d nodes, and it takes %d with no event at all: it does not end", s.Answers, p.toCertify(r, i))
 		return
 	case i == 0 && whole && stage.Segment != "", last && held == 0:
 		return
@@ -140,6 +148,13 @@ func (p *Plan) warnControl(s Stage, r Request, i int) {
 			names = append(names, "…")
 		}
 		p.add(s.Stage, "leaves no control in %d strata, whose %d nodes are compared with nobody: %s", len(s.Bare), nodes, strings.Join(names, ", "))
+	}
+}
+
+// warnUneven tells of stages with controls most of whose nodes are compared with none. Some are in most schedules that end with everyone.
+func (p *Plan) warnUneven(s Stage) {
+	if 2*s.Uneven > s.New && s.Control > 0 {
+		p.add(s.Stage, "%d of the %d nodes that it adds are compared with nobody: in them earlier stages of other segments went further, or less far, than in most of %s", s.Uneven, s.New, orEveryone(s.Segment))
 	}
 }
 

@@ -104,6 +104,83 @@ func TestPlanCountsControlsLikeTheJudge(t *testing.T) {
 	}
 }
 
+// TestPlanLeavesOutWhomTheJudgeLeavesOut: chance did not divide between nodes in which a stage of another segment went further, or less
+// far, and the others.
+func TestPlanLeavesOutWhomTheJudgeLeavesOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, second schedule.Stage
+		others        bool // the nodes that are compared: those outside the first stage's segment, or those in it
+		answers       func(first, canaries int) int
+		warns         string
+	}{
+		"half of the even nodes, then a fifth of all": {schedule.Stage{Segment: "even", Percent: 50 * percent}, schedule.Stage{Percent: 20 * percent}, true,
+			func(_, canaries int) int { return canaries }, ""},
+		"a tenth of the even nodes, then a fifth of all": {schedule.Stage{Segment: "even", Percent: 10 * percent}, schedule.Stage{Percent: 20 * percent}, true,
+			func(_, canaries int) int { return canaries }, ""},
+		"a fiftieth of most nodes, then a fifth of all": {schedule.Stage{Segment: "no-dns", Percent: 2 * percent}, schedule.Stage{Percent: 20 * percent}, false,
+			func(first, canaries int) int { return first + canaries }, ""},
+		"nearly all of most nodes, then all but a tenth": {schedule.Stage{Segment: "no-dns", Percent: 80 * percent}, schedule.Stage{Percent: 90 * percent}, false,
+			func(first, canaries int) int { return first + canaries }, "stage second: 358 of the 418 nodes that it adds are compared with nobody: in them earlier stages of other segments went further, or less far, than in most of the fleet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.first.Name, c.second.Name = "first", "second"
+			r := byRole("facts.role", c.first, c.second)
+			r.Policy.Strata = nil
+			r.Segments["no-dns"] = gate.Segment{Selector: `{facts.role!="dns"}`}
+			p, err := Make(r, racks(1000, 400, false))
+			if err != nil {
+				t.Fatal(err)
+			}
+			stage := map[string]int{}
+			for i, s := range p.Stages {
+				for _, certname := range s.Certs {
+					stage[certname] = i
+				}
+			}
+			canaries, controls := 0, 0
+			for certname, i := range stage {
+				var n int
+				if _, err := fmt.Sscanf(certname, "n%d.", &n); err != nil {
+					t.Fatal(err)
+				}
+				in := n%2 == 0
+				if c.first.Segment == "no-dns" {
+					in = n >= 400
+				}
+				if in == c.others {
+					continue
+				}
+				canaries += map[bool]int{true: 1}[i == 1]
+				controls += map[bool]int{true: 1}[i > 1]
+			}
+			s := p.Stages[1]
+			if s.Canaries != canaries || s.Compared != controls || s.Uneven != s.New-canaries || s.Answers != c.answers(p.Stages[0].New, canaries) || canaries == 0 {
+				t.Errorf("%+v, want %d canaries and %d controls", s, canaries, controls)
+			}
+			if want := r.Policy.SmallestBound(1, len(p.Stages), canaries, controls, Power); s.Bound != want || want == r.Policy.SmallestBound(1, len(p.Stages), s.New, s.Control, Power) {
+				t.Errorf("the bound sees %g, want %g", s.Bound, want)
+			}
+			if got := warnings(p); !strings.Contains(got, c.warns) || c.warns == "" && strings.Contains(got, "compared with nobody") {
+				t.Errorf("want %q in\n%s", c.warns, got)
+			}
+		})
+	}
+}
+
+// TestPlanCountsAnswersForACertificate: nodes that earlier stages of other segments took do not count for it, however many they are.
+func TestPlanCountsAnswersForACertificate(t *testing.T) {
+	r := byRole("facts.role", schedule.Stage{Name: "even", Segment: "even", Percent: 90 * percent}, schedule.Stage{Name: "some", Percent: 5 * percent})
+	r.Schedule.Stages[1].Pass = schedule.PassCertified
+	p, err := Make(r, racks(2000, 0, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Stages[1]
+	if want := fmt.Sprintf("stage some: asks for a certified pass of %d nodes, and it takes ", s.Canaries); s.Answers != s.Canaries || s.Total < 900 || !strings.Contains(warnings(p), want) {
+		t.Errorf("%+v: no %q in\n%s", s, want, warnings(p))
+	}
+}
+
 // TestPlanSaysThatStrataAreNotKnown: without ENC data no stratum is empty, which proves nothing.
 func TestPlanSaysThatStrataAreNotKnown(t *testing.T) {
 	const want = "no node of the inventory has ENC data, so all count as having the same enc.role"

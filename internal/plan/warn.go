@@ -56,6 +56,7 @@ func (p *Plan) warnStage(r Request, i int) {
 		p.add(s.Stage, "adds %s, a clean pass of %d admits at most %d (growth %g): it waits for an approval", words.Count(s.New, "node"), before, most, r.Schedule.Growth)
 	}
 	p.warnControl(s, r, i)
+	p.warnUneven(s)
 	if limit := HourlyLimit(p.Nodes); s.New > limit {
 		p.add(s.Stage, "adds %d nodes, the edges let %d an hour through by default: it takes %s at least", s.New, limit, span(PaceOf(stage, s.New, s.Of, p.Nodes).Limit))
 	}
