@@ -14,7 +14,7 @@ import (
 // of its budgets.
 func TestAStageGoesOnFromTheOneBefore(t *testing.T) {
 	l := newLab(t, 140)
-	l.extra = `  three:
+	l.extra = `  carried:
     growth: 100
     stages:
       - {name: five, percent: 5%, ramp: {in_flight: 100%}, bake: {time: 10m, runs: 2}}
@@ -22,7 +22,7 @@ func TestAStageGoesOnFromTheOneBefore(t *testing.T) {
       - {name: everyone, ramp: {in_flight: 100%}, bake: {time: 10m, runs: 2}}
 `
 	l.lead()
-	l.startBy("three", "ntp", "production_2")
+	l.startBy("carried", "ntp", "production_2")
 	l.until("ntp", gate.Completed)
 	policy, stages := l.snapshot().Rollout("ntp").Spec.Policy, 0
 	var left map[string]analyzer.Account
