@@ -191,3 +191,36 @@ func TestAccountsThatMakeNoSense(t *testing.T) {
 		t.Errorf("%s, %s", v.Result, v.Reason)
 	}
 }
+
+// TestWhoIsAtRisk: what is added up once is what counting says, in whatever order nodes come, and after some that come later.
+func TestWhoIsAtRisk(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	s := &stratum{}
+	for check := range eventChecks {
+		s.controls[check] = r.IntN(50)
+	}
+	for range 60 {
+		for check := range s.joined(int64(r.IntN(100))).n {
+			s.joined(int64(r.IntN(100))).n[check] += r.IntN(3)
+		}
+		at, window, check := int64(r.IntN(120)-10), int64(r.IntN(80)), r.IntN(eventChecks)
+		canaries, fresh, others := 0, 0, s.controls[check]
+		for _, j := range s.canaries {
+			switch {
+			case j.at > at:
+				others += j.n[check]
+			case at-j.at < window:
+				fresh += j.n[check]
+				canaries += j.n[check]
+			default:
+				canaries += j.n[check]
+			}
+		}
+		if y1, y0 := s.atRisk(check, at); y1 != canaries || y0 != others {
+			t.Fatalf("at %d: %d and %d at risk, want %d and %d", at, y1, y0, canaries, others)
+		}
+		if y1, y0 := s.lately(check, at, window); y1 != fresh || y0 != others {
+			t.Fatalf("at %d since %d before: %d and %d, want %d and %d", at, window, y1, y0, fresh, others)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type stratum struct {
 	// allControls are all of them, whatever they had before.
 	allControls int
 	canaries    []joined
+	admitted    [][eventChecks]int // how many the first so many canaries are together; empty until it is asked for
 	// events in the order in which they could be known, once sorted.
 	events [eventChecks][]event
 	values [magnitudes][2]histogram // against the nodes' own past: controls, canaries
@@ -122,6 +124,7 @@ func (f *frame) add(c *cohorts, h *history) {
 
 // joined finds the canaries of one admission; most nodes come with one that was there lately.
 func (s *stratum) joined(at int64) *joined {
+	s.admitted = nil
 	i, found := slices.BinarySearchFunc(s.canaries, at, func(j joined, at int64) int { return cmp.Compare(j.at, at) })
 	if !found {
 		s.canaries = slices.Insert(s.canaries, i, joined{at: at})
@@ -139,30 +142,31 @@ func (f *frame) started(at time.Time, nodes int) {
 
 // atRisk are the canaries and controls that could have had the event at a time, those who had theirs included.
 func (s *stratum) atRisk(check int, at int64) (y1, y0 int) {
-	y0 = s.controls[check]
-	for _, j := range s.canaries {
-		if j.at <= at {
-			y1 += j.n[check]
-		} else {
-			y0 += j.n[check]
-		}
-	}
-	return y1, y0
+	y1 = s.admittedBy(check, at)
+	return y1, s.controls[check] + s.admitted[len(s.canaries)][check] - y1
 }
 
 // lately are the canaries that were admitted no longer than a window before a time, in ms, and the controls, of those that could
 // have had the event.
 func (s *stratum) lately(check int, at, window int64) (y1, y0 int) {
-	y0 = s.controls[check]
-	for _, j := range s.canaries {
-		switch {
-		case j.at > at:
-			y0 += j.n[check]
-		case at-j.at < window:
-			y1 += j.n[check]
+	y1, y0 = s.atRisk(check, at)
+	return y1 - s.admittedBy(check, at-window), y0
+}
+
+// admittedBy counts the canaries that were admitted by a time. A ramp has thousands of admissions and a troubled stage tens of
+// thousands of events, so they are added up once.
+func (s *stratum) admittedBy(check int, at int64) int {
+	if len(s.admitted) != len(s.canaries)+1 {
+		s.admitted = make([][eventChecks]int, len(s.canaries)+1)
+		for i, j := range s.canaries {
+			s.admitted[i+1] = s.admitted[i]
+			for k, n := range j.n {
+				s.admitted[i+1][k] += n
+			}
 		}
 	}
-	return y1, y0
+	first := sort.Search(len(s.canaries), func(i int) bool { return s.canaries[i].at > at })
+	return s.admitted[first][check]
 }
 
 // sorted are the strata by name: whatever is summed over them is summed in this order.
