@@ -89,6 +89,16 @@ func (c *cohorts) level(check string, budget float64) float64 {
 	return min(max(float64(budget*float64(a.weight()*(soFar-a.Spent))), leastLevel), mostLevel)
 }
 
+// carried is by how much the level of this stage is more, or less, for what earlier stages showed.
+func (c *cohorts) carried(check string, budget float64) float64 {
+	a := c.account(check)
+	without := budget * (planned(c.evidence.StageIndex+1, c.stages()) - a.Spent)
+	if without <= 0 {
+		return a.weight()
+	}
+	return min(a.weight(), mostLevel/without)
+}
+
 // planned is the part of a budget that the first n of so many stages may spend: as many parts of it as there are stages. Of more than
 // six, as with a stage for each datacenter, only half of it is divided so, lest the first ones see nothing; of the other half each may
 // spend a sixth of what is left.

@@ -154,8 +154,13 @@ func TestLevelsOfStages(t *testing.T) {
 		if x.account != nil {
 			c.evidence.Accounts = map[string]Account{"compile": *x.account}
 		}
-		if got := c.level("compile", .01); math.Abs(got-x.want) > 1e-12 {
+		got := c.level("compile", .01)
+		if math.Abs(got-x.want) > 1e-12 {
 			t.Errorf("stage %d of %d, %+v: %v, want %v", x.stage, x.stages, x.account, got, x.want)
+		}
+		a := c.account("compile")
+		if left := .01 * (planned(x.stage+1, c.stages()) - a.Spent); left > 0 && math.Abs(c.carried("compile", .01)*left-got) > 1e-12 {
+			t.Errorf("stage %d of %d, %+v: %v times %v is not %v", x.stage, x.stages, x.account, c.carried("compile", .01), left, got)
 		}
 	}
 }

@@ -13,7 +13,7 @@ type Bound struct {
 	Alpha float64 `json:"alpha"`
 	Spent float64 `json:"spent"`
 	T     float64 `json:"t"`
-	// Weight is by how much Alpha is more, or less, for what earlier stages showed (1/2 to 1e9).
+	// Weight is by how much Alpha is more, or less, for what earlier stages showed (1/2 and more).
 	Weight float64 `json:"weight"`
 	// Events are all that could be compared, Canary those of them that canaries had, Reject the number at which the bound is
 	// crossed. Expected is how many canaries would have had one without an effect, by the controls of their strata.
@@ -38,7 +38,8 @@ var hazards = []float64{1, 1.1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64}
 // bound runs the exact sequential test of an event check (facts: 2.2) and says whether it fails.
 func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 	f := &c.frame
-	alpha := c.level(eventNames[check], float64(c.policy.Alpha*budgetShares[check]))
+	budget := float64(c.policy.Alpha * budgetShares[check])
+	alpha := c.level(eventNames[check], budget)
 	test, err := stats.NewECS(alpha)
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +49,7 @@ func (c *cohorts) bound(check int) (*Bound, *crossing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &Bound{Alpha: alpha, Weight: c.account(eventNames[check]).weight(), Spent: test.Spent, T: test.T, Events: got.canary + got.control, Canary: got.canary, Reject: test.Boundary, Expected: got.expected, Crossed: test.Rejected}
+	b := &Bound{Alpha: alpha, Weight: c.carried(eventNames[check], budget), Spent: test.Spent, T: test.T, Events: got.canary + got.control, Canary: got.canary, Reject: test.Boundary, Expected: got.expected, Crossed: test.Rejected}
 	if !b.Crossed {
 		return b, nil, nil
 	}
