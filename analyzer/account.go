@@ -28,6 +28,27 @@ type Account struct {
 	Against []float64 `json:"against,omitempty"`
 }
 
+// Return gives the accounts with which a stage is judged once more, since the one after it has come to nothing: what it began with, but for
+// what has been spent by then (now, as of that later stage). It sees what it saw before, which must not count twice; and no error
+// that was risked is had back.
+func Return(began, now map[string]Account) map[string]Account {
+	out := make(map[string]Account, len(now))
+	for check, a := range now {
+		out[check] = Account{Spent: a.Spent, Against: began[check].Against}
+	}
+	return out
+}
+
+// LeftByOrder gives the accounts that follow the first n of so many stages where a person ordered the last of them to be left: people look
+// before they order, and with what they saw decide how much is spent. So all counts as spent that those stages might have.
+func LeftByOrder(left map[string]Account, n, stages int) map[string]Account {
+	out := make(map[string]Account, len(left))
+	for check, a := range left {
+		out[check] = Account{Spent: max(a.Spent, planned(n, stages)), Against: a.Against}
+	}
+	return out
+}
+
 // alternatives of an account: hazard ratios of events, and drifts of a statistic Z by the root of its information.
 const alternatives = 3
 

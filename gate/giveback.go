@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/segments"
 )
 
@@ -156,6 +157,7 @@ func (s *stepper) passOver() bool {
 		return false
 	}
 	st.Target, st.Skipped, s.changed = st.Threshold, true, true
+	s.state.Accounts = analyzer.Return(s.state.FormerAccounts, s.r.Verdict.Accounts)
 	if st.Full.IsZero() {
 		st.Full = s.w.Now
 	}

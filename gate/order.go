@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/segments"
@@ -124,7 +125,13 @@ func (s *stepper) promote() {
 		s.skip(next)
 		return
 	}
-	s.admit(next, s.r.Next)
+	if s.admit(next, s.r.Next); !s.state.Stages[next].Skipped { // else the stage that was left goes on being judged
+		left := s.state.Accounts
+		if len(left) == 0 { // it could not be judged
+			left = s.state.FormerAccounts
+		}
+		s.state.Accounts = analyzer.LeftByOrder(left, next, len(s.r.Spec.Schedule.Stages))
+	}
 }
 
 // knownGate is closed while nobody knows who is there: holds are looked up among those who are.

@@ -80,6 +80,8 @@ type State struct {
 	Looks []analyzer.MagnitudeLook `json:"looks,omitempty"`
 	// Accounts are what the budgets of the judge's checks had come to when the current stage began; nil in the first one.
 	Accounts map[string]analyzer.Account `json:"accounts,omitempty"`
+	// FormerAccounts are those of the stage that was judged before the current one: it is judged again if this one is passed over.
+	FormerAccounts map[string]analyzer.Account `json:"former_accounts,omitempty"`
 	// Verdict is the last one that moved the rollout.
 	Verdict *analyzer.Verdict `json:"verdict,omitempty"`
 }

@@ -193,9 +193,8 @@ func (s *stepper) admit(i int, p Population) {
 		return
 	}
 	st := StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: segments.None, Since: s.w.Now}
-	s.state.Accounts = nil
 	if i > 0 { // those of the stage that ends, at the verdict that it ends with
-		s.state.Accounts = s.r.Verdict.Accounts
+		s.state.FormerAccounts, s.state.Accounts = s.state.Accounts, s.r.Verdict.Accounts
 	}
 	s.state.Stages = append(s.state.Stages, st)
 	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %s of %s", stage.Name, p.fresh(target), count(len(p.Positions), "node"), segmentName(stage)))
