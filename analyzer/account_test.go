@@ -229,3 +229,33 @@ func TestWhoIsAtRisk(t *testing.T) {
 		}
 	}
 }
+
+// TestInformationOfARamp: what is added up once gives the very number that the formula gives.
+func TestInformationOfARamp(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 9))
+	c := &cohorts{policy: DefaultPolicy(), evidence: Evidence{StageStarted: now, Bake: 90 * time.Minute}}
+	planned := 0
+	for k := range 300 {
+		n := 1 + r.IntN(40)
+		c.frame.started(now.Add(time.Duration(k*r.IntN(100))*time.Second), n)
+		planned += n
+	}
+	run, interval := float64((c.policy.Silence.Interval+c.policy.Silence.Splay)/1e6), float64(c.policy.Silence.Interval/1e6)
+	for range 500 {
+		ms := now.UnixMilli() + r.Int64N(8*3600_000) - 60_000
+		first, value := 0.0, 0.0
+		for _, a := range c.frame.starts {
+			since := float64(ms - a.at.UnixMilli())
+			share := within(since / run)
+			first += float64(float64(a.nodes) * share)
+			value += float64(float64(a.nodes) * ((share + within((since-interval)/interval)) / 2))
+		}
+		bake := float64(.2 * within(float64(ms-now.UnixMilli())/float64(90*time.Minute/1e6)))
+		if got, want := c.info()(ms), within(float64(.8*(first/float64(planned)))+bake); got != want {
+			t.Fatalf("%v of the first runs, want %v", got, want)
+		}
+		if got, want := c.valueInfo()(ms), within(float64(.8*(value/float64(planned)))+bake); got != want {
+			t.Fatalf("%v of the values, want %v", got, want)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package analyzer
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 // info gives the information fraction of this stage at a time, in 0..1: the share of its planned first exposures that are
 // due by then, and for a fifth of the whole the share of the bake. It depends on no report, so no event can bend it.
@@ -14,21 +17,31 @@ func (c *cohorts) valueInfo() func(ms int64) float64 { return c.progress(true) }
 
 func (c *cohorts) progress(second bool) func(ms int64) float64 {
 	f := &c.frame
-	planned := 0
-	for _, a := range f.starts {
-		planned += a.nodes
+	upTo := make([]int, len(f.starts)+1) // nodes of the first so many admissions
+	for i, a := range f.starts {
+		upTo[i+1] = upTo[i] + a.nodes
 	}
-	planned = max(planned, c.evidence.Planned)
+	planned := max(upTo[len(f.starts)], c.evidence.Planned)
 	again := float64(time.Duration(c.policy.Silence.Interval).Milliseconds())
 	first := float64(time.Duration(c.policy.Silence.Interval + c.policy.Silence.Splay).Milliseconds())
+	whole := first // after which an admission counts in full
+	if second {
+		whole = max(first, 2*again)
+	}
 	began, bake := c.evidence.StageStarted.UnixMilli(), float64(c.evidence.Bake.Milliseconds())
 	return func(ms int64) float64 {
 		if planned == 0 {
 			return 0
 		}
-		due := 0.0
-		for _, a := range f.starts {
+		// A ramp has thousands of admissions and each event asks: those that are due in full are added up once. They are whole
+		// numbers, so the sum is the same to the last digit.
+		full := sort.Search(len(f.starts), func(i int) bool { return float64(ms-f.starts[i].at.UnixMilli()) < whole })
+		due := float64(upTo[full])
+		for _, a := range f.starts[full:] {
 			since := float64(ms - a.at.UnixMilli())
+			if since <= 0 {
+				break
+			}
 			share := within(since / first)
 			if second {
 				share = (share + within((since-again)/again)) / 2
