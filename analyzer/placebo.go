@@ -7,13 +7,13 @@ import (
 	"github.com/openinfrastructure/sluice/analyzer/stats"
 )
 
-// placebo judges the time before the stage, at the same level, as if the nodes had had the change then. A judge that would
-// have fired has cohorts that differ already, so nothing it says about the change means anything.
+// placebo judges the time before the stage as if the nodes had had the change then. A judge that would have fired has cohorts that
+// differ already, so nothing it says about the change means anything.
 func (c *cohorts) placebo() string {
 	from := c.evidence.StageStarted
 	back := from.Add(-c.policy.lookBack())
 	for _, of := range []class{compileClass, resourceClass} {
-		test, err := stats.NewECS(c.level(of.String(), float64(c.policy.Alpha*budgetShares[of.check()])))
+		test, err := stats.NewECS(c.placeboLevel(of.String(), float64(c.policy.Alpha*budgetShares[of.check()])))
 		if err != nil {
 			return err.Error()
 		}
@@ -33,11 +33,18 @@ func (c *cohorts) placebo() string {
 	return ""
 }
 
+// placeboLevel is the stage's own part of a check's level. What the stages before left would be spent again in each: the placebo writes
+// up nothing, and of twenty stages of good changes it would hold up to a twelfth.
+func (c *cohorts) placeboLevel(check string, budget float64) float64 {
+	part := planned(c.evidence.StageIndex+1, c.stages()) - planned(c.evidence.StageIndex, c.stages())
+	return min(max(float64(budget*float64(c.account(check).weight()*part)), leastLevel), mostLevel)
+}
+
 // divided is the placebo of checks of which only is known which nodes take no part, since they had the event before the stage: chance
 // gives the canaries their share of these. Run times and times until the catalog came need none, since each node is compared with its
 // own past.
 func (c *cohorts) divided(check int) (why string, err error) {
-	test, err := stats.NewECS(c.level(eventNames[check], float64(c.policy.Alpha*budgetShares[check])))
+	test, err := stats.NewECS(c.placeboLevel(eventNames[check], float64(c.policy.Alpha*budgetShares[check])))
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -39,5 +40,24 @@ func TestCohortsThatDifferedBefore(t *testing.T) {
 				t.Errorf("%s: %s: %s", check, v.Result, v.Reason)
 			}
 		}
+	}
+}
+
+// TestPlaceboTakesNoMoreThanItsPart: all stages of a rollout together hold it no more often than the plan divides, whatever the stages
+// before have left.
+func TestPlaceboTakesNoMoreThanItsPart(t *testing.T) {
+	for _, stages := range []int{1, 4, 20} {
+		sum := 0.0
+		for k := range stages {
+			c := &cohorts{evidence: Evidence{StageIndex: k, Stages: stages, Accounts: map[string]Account{"silence": {}}}}
+			sum += c.placeboLevel("silence", .003)
+		}
+		if math.Abs(sum-.003) > 1e-12 {
+			t.Errorf("%d stages hold with %v, want .003", stages, sum)
+		}
+	}
+	c := &cohorts{evidence: Evidence{StageIndex: 1, Stages: 4, Accounts: map[string]Account{"silence": {Spent: .25, Against: []float64{6, 6, 9}}}}}
+	if got, want := c.placeboLevel("silence", .003), c.level("silence", .003); math.Abs(got-want) > 1e-12 {
+		t.Errorf("%v where the stage before has spent its part, want %v as the check has", got, want)
 	}
 }
