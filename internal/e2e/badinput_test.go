@@ -119,9 +119,12 @@ func (l *lab) badInput() {
 	if code, _ := l.get("/-/healthy"); code != http.StatusOK {
 		l.Errorf("healthy answers %d", code)
 	}
-	if _, metrics := l.get("/metrics"); !strings.Contains(metrics, "sluice_leader 1") || !strings.Contains(metrics, `sluice_rollout_phase{phase="backed_out",rollout="badinput"`) {
-		l.Error("/metrics does not tell who leads, or where the rollout is")
-	}
+	l.eventually("/metrics tells who leads, and where the rollout is", func() string { // it is in the store before the look ends
+		if _, metrics := l.get("/metrics"); !strings.Contains(metrics, "sluice_leader 1") || !strings.Contains(metrics, `sluice_rollout_phase{phase="backed_out",rollout="badinput"`) {
+			return "it does not"
+		}
+		return ""
+	})
 }
 
 func first[T, U any](t T, _ U) T { return t }
