@@ -73,8 +73,8 @@ walk: ## a random walk of a million verbs and events over gate and edges, invari
 stats: ## the tables of docs/statistics.md; RUNS=1000 (a few minutes)
 	@go run ./tools/statsbench --runs $(or $(RUNS),1000)
 
-stats-rollouts: ## whole rollouts through the judge: the tables of docs/rollouts-measured.md; RUNS=400 NODES=2000 SEED=1 ONLY=good,bad WRITE=docs/rollouts-measured.md
-	@go run ./tools/rolloutbench --runs $(or $(RUNS),400) --nodes $(or $(NODES),2000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write $(WRITE))
+stats-rollouts: ## whole rollouts through the judge: the tables of docs/rollouts-measured.md; RUNS=400 NODES=2000 SEED=1 ONLY=good,bad WORLD="1 %" WRITE=docs/rollouts-measured.md
+	@go run ./tools/rolloutbench --runs $(or $(RUNS),400) --nodes $(or $(NODES),2000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(WORLD),--world "$(WORLD)") $(if $(WRITE),--write $(WRITE))
 
 stats-doc: ## tables and pictures, written into docs/statistics.md; RUNS=10000 (half an hour)
 	@go run ./tools/statsbench --runs $(or $(RUNS),10000) --write docs/statistics.md

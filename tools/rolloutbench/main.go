@@ -23,13 +23,14 @@ func main() {
 	runs := flag.Int("runs", 400, "rollouts of a change that does nothing in each world at 2,000 nodes; more in smaller fleets, fewer in larger ones and for each effect")
 	nodes := flag.String("nodes", "16,50,200,1000,2000,20000", "nodes of the fleets")
 	seed := flag.Uint64("seed", 20261126, "seed of all random numbers")
+	world := flag.String("world", "", "a part of the names of the worlds that section good plays; all by default")
 	only := flag.String("only", "", "sections, separated by commas; all by default")
 	write := flag.String("write", "", "document whose sections are replaced, instead of printing")
 	why := flag.Bool("why", false, "print why rollouts ended early")
 	flag.Parse()
 	debug.SetGCPercent(800)
 	debug.SetMemoryLimit(3 << 30)
-	b := bench{runs: *runs, seed: *seed, why: *why}
+	b := bench{runs: *runs, seed: *seed, why: *why, world: *world}
 	if err := b.main(*nodes, *only, *write); err != nil {
 		fmt.Fprintln(os.Stderr, "rolloutbench:", err)
 		os.Exit(1)
@@ -37,6 +38,9 @@ func main() {
 }
 
 func (b bench) main(nodes, only, file string) error {
+	if !slices.ContainsFunc(worlds, func(w world) bool { return strings.Contains(w.name, b.world) }) {
+		return fmt.Errorf("--world: %q is in no name, expected a part of one such as %q", b.world, worlds[1].name)
+	}
 	if b.runs < 4 {
 		return errors.New("--runs: expected at least 4")
 	}
@@ -116,6 +120,7 @@ type bench struct {
 	fleets []int
 	seed   uint64
 	why    bool
+	world  string
 }
 
 // of is how many rollouts a fleet gets: what can be afforded.
