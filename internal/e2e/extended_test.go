@@ -166,10 +166,10 @@ func (l *lab) delaysAndTypos() {
 	l.put("flags/typos/puase", "true")
 	l.put("flags/freeze", "false")
 	l.holds("typos", 1, "pause", "flags/typos/puase is not a flag")
+	l.put("flags/typos/pause", "no")
+	l.put("flags/typos/delay", "12s") // before that key goes: a leader may look at once
 	_, err := l.root.Delete("sluice/flags/typos/puase", nil)
 	l.must(err)
-	l.put("flags/typos/pause", "no")
-	l.put("flags/typos/delay", "6s")
 	l.holds("typos", 1, "delay", "delayed until")
 	l.stage("typos", "fra1")
 	l.sluice("backout", "typos", "--reason", "enough")
