@@ -254,6 +254,8 @@ func (l *lab) componentsDown() {
 	l.must(l.stack.Prometheus.Start(l.ctx))
 	l.stage("outage", "everyone")
 
+	l.grafana.SetDown(false) // the next try is up to three minutes away by now
+
 	// Consul is gone: agents get their answers, nothing moves, and afterwards all goes on.
 	l.must(l.consul.Stop())
 	for n, r := range l.run(canary, l.ams1[0], l.off[0]) {
@@ -267,7 +269,6 @@ func (l *lab) componentsDown() {
 	l.run(l.ams1...)
 	l.phase("outage", "completed")
 	l.onlyRan("production_c1", l.on()...)
-	l.grafana.SetDown(false)
 	l.eventually("Grafana hears of every stage, once, and each is closed", func() string {
 		open, seen := 0, map[string]int{}
 		for _, a := range l.grafana.Annotations() {
