@@ -74,7 +74,9 @@ func contest(f *fleet, p plan) (out [rules]found) {
 				out[judgeRule] = found{v.Counts.Exposed, stage}
 			}
 		}
-		oracle.alpha, oracle.whole = alpha, 2*alpha*math.Ldexp(1, stage)
+		if oracle.alpha = alpha; stage == 0 {
+			oracle.whole = alpha * float64(len(p.targets)) // the first stage has its part of the budget, and nothing that was carried
+		}
 		for rule, n := range f.rivals(&oracle, order[admitted:target], stage, e.StageStarted, alpha) {
 			if n > 0 && out[rule].exposed == 0 {
 				out[rule] = found{admitted + n, stage}
