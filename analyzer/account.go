@@ -28,10 +28,10 @@ type Account struct {
 	Against []float64 `json:"against,omitempty"`
 }
 
-// Return gives the accounts with which a stage is judged once more, since the one after it has come to nothing: what it began with, but for
+// JudgedAgain gives the accounts with which a stage is judged once more, since the one after it has come to nothing: what it began with, but for
 // what has been spent by then (now, as of that later stage). It sees what it saw before, which must not count twice; and no error
 // that was risked is had back.
-func Return(began, now map[string]Account) map[string]Account {
+func JudgedAgain(began, now map[string]Account) map[string]Account {
 	out := make(map[string]Account, len(now))
 	for check, a := range now {
 		out[check] = Account{Spent: a.Spent, Against: began[check].Against}
@@ -105,9 +105,13 @@ func (c *cohorts) stages() int { return max(c.evidence.Stages, c.evidence.StageI
 // level is the error that a check with this budget may spend in this stage: with all that earlier stages did not spend, and as
 // much more or less as they have shown.
 func (c *cohorts) level(check string, budget float64) float64 {
-	a := c.account(check)
+	return c.levelAfter(check, budget, c.account(check).Spent)
+}
+
+// levelAfter is the level where so much of the budget is taken as spent.
+func (c *cohorts) levelAfter(check string, budget, spent float64) float64 {
 	soFar := planned(c.evidence.StageIndex+1, c.stages())
-	return min(max(float64(budget*float64(a.weight()*(soFar-a.Spent))), leastLevel), mostLevel)
+	return min(max(float64(budget*float64(c.account(check).weight()*(soFar-spent))), leastLevel), mostLevel)
 }
 
 // carried is by how much the level of this stage is more, or less, for what earlier stages showed.

@@ -8,7 +8,8 @@ import (
 
 // SmallestBound is the smallest share of canaries on which a change may cause a failure that nobody has without it, so that the
 // bound on new failures is crossed with this power (0 < power < 1) by the end of stage i of so many, with that many canaries and
-// controls, at the level that is planned for it: what earlier stages do not spend and what they show make it better. It is 1 where the bound cannot be crossed: with fewer than LeastControls controls, or with too few canaries.
+// controls, at the level that is planned for it: what earlier stages do not spend and what they show make it better. It is 1 where the
+// bound cannot be crossed: with fewer than LeastControls controls, or with too few canaries.
 //
 // Where none but canaries fail, the chance of that under no effect is q to the number of failures, q being the canaries' part
 // of all nodes at risk.

@@ -36,8 +36,7 @@ func (c *cohorts) placebo() string {
 // placeboLevel is the stage's own part of a check's level. What the stages before left would be spent again in each: the placebo writes
 // up nothing, and of twenty stages of good changes it would hold up to a twelfth.
 func (c *cohorts) placeboLevel(check string, budget float64) float64 {
-	part := planned(c.evidence.StageIndex+1, c.stages()) - planned(c.evidence.StageIndex, c.stages())
-	return min(max(float64(budget*float64(c.account(check).weight()*part)), leastLevel), mostLevel)
+	return c.levelAfter(check, budget, planned(c.evidence.StageIndex, c.stages()))
 }
 
 // divided is the placebo of checks of which only is known which nodes take no part, since they had the event before the stage: chance

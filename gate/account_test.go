@@ -101,6 +101,36 @@ func TestAStagePassedOverGivesTheAccountsBack(t *testing.T) {
 	}
 }
 
+// TestPassedOverWithoutAVerdict: where nothing can be judged when a stage is passed over, what the one before it spent stays spent all the
+// same.
+func TestPassedOverWithoutAVerdict(t *testing.T) {
+	s := newSite(t, 40)
+	for i := range s.w.Rollouts[0].Spec.Schedule.Stages {
+		s.w.Rollouts[0].Spec.Schedule.Stages[i].Ramp.InFlight.Nodes = 4
+	}
+	s.verdict = func(r *Rollout) analyzer.Verdict {
+		v := s.healthy(r)
+		if r.State.Current() == 0 {
+			v.Accounts = map[string]analyzer.Account{"compile": {Spent: .125, Against: []float64{2, 1, 1}}}
+		}
+		return v
+	}
+	for range 600 {
+		s.look()
+		switch st := s.state("ntp"); {
+		case st.Current() == 1 && st.Stages[1].Skipped:
+			if got, want := st.Accounts["compile"], (analyzer.Account{Spent: .125}); !reflect.DeepEqual(got, want) {
+				t.Errorf("the canary is judged again with %+v, want %+v", got, want)
+			}
+			return
+		case st.Current() == 1:
+			s.kept["veto/fra1"] = s.fra1[1:]
+		}
+		s.w.Now = s.w.Now.Add(time.Minute)
+	}
+	t.Error("no stage was passed over")
+}
+
 // TestAStageThatCouldNotBeJudgedShowsNothing: what earlier ones showed stays, and all that it might have spent is spent.
 func TestAStageThatCouldNotBeJudgedShowsNothing(t *testing.T) {
 	s := newSite(t, 16)

@@ -157,7 +157,7 @@ func (s *stepper) passOver() bool {
 		return false
 	}
 	st.Target, st.Skipped, s.changed = st.Threshold, true, true
-	s.state.Accounts = analyzer.Return(s.state.FormerAccounts, s.r.Verdict.Accounts)
+	s.state.Accounts = analyzer.JudgedAgain(s.state.FormerAccounts, s.left())
 	if st.Full.IsZero() {
 		st.Full = s.w.Now
 	}

@@ -126,11 +126,7 @@ func (s *stepper) promote() {
 		return
 	}
 	if s.admit(next, s.r.Next); !s.state.Stages[next].Skipped { // else the stage that was left goes on being judged
-		left := s.state.Accounts
-		if len(left) == 0 { // it could not be judged
-			left = s.state.FormerAccounts
-		}
-		s.state.Accounts = analyzer.LeftByOrder(left, next, len(s.r.Spec.Schedule.Stages))
+		s.state.Accounts = analyzer.LeftByOrder(s.state.Accounts, next, len(s.r.Spec.Schedule.Stages))
 	}
 }
 

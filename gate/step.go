@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openinfrastructure/sluice/analyzer"
 	"github.com/openinfrastructure/sluice/gate/flags"
 	"github.com/openinfrastructure/sluice/gate/schedule"
 	"github.com/openinfrastructure/sluice/segments"
@@ -194,7 +195,7 @@ func (s *stepper) admit(i int, p Population) {
 	}
 	st := StageState{Name: stage.Name, Set: p.Set, Count: p.size(), Target: target, Threshold: segments.None, Since: s.w.Now}
 	if i > 0 { // those of the stage that ends, at the verdict that it ends with
-		s.state.FormerAccounts, s.state.Accounts = s.state.Accounts, s.r.Verdict.Accounts
+		s.state.FormerAccounts, s.state.Accounts = s.state.Accounts, s.left()
 	}
 	s.state.Stages = append(s.state.Stages, st)
 	s.event(EventStage, i, "sluice", fmt.Sprintf("stage %s started: %d of %s of %s", stage.Name, p.fresh(target), count(len(p.Positions), "node"), segmentName(stage)))
@@ -346,6 +347,14 @@ func segmentName(stage schedule.Stage) string {
 		return "everyone"
 	}
 	return stage.Segment
+}
+
+// left is what the accounts come to at the verdict in view. A stage that cannot be judged shows nothing, and leaves what it began with.
+func (s *stepper) left() map[string]analyzer.Account {
+	if len(s.r.Verdict.Accounts) == 0 {
+		return s.state.Accounts
+	}
+	return s.r.Verdict.Accounts
 }
 
 // noteLooks keeps the looks that the judge took, in the transaction of this one: a new leader goes on with them.
